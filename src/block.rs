@@ -1,0 +1,256 @@
+//! Typed pixels with their validity and the window they cover.
+//!
+//! Axes are always (band, row, column); the memory order is free through strides. Pictures are kept
+//! pixel-interleaved, because the warp kernels use the same weights for all bands of a pixel.
+
+use ndarray::{Array2, Array3};
+
+use crate::window::{Size, Window};
+
+/// The type of a sample, as GDAL presents it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SampleType {
+    /// Unsigned 8-bit integer (also 1-, 2- and 4-bit files).
+    U8,
+    /// Signed 8-bit integer.
+    I8,
+    /// Unsigned 16-bit integer (also 12-bit files).
+    U16,
+    /// Signed 16-bit integer.
+    I16,
+    /// Unsigned 32-bit integer.
+    U32,
+    /// Signed 32-bit integer.
+    I32,
+    /// 32-bit float (also half floats).
+    F32,
+    /// 64-bit float; 64-bit integers are read as this type, exact up to 2⁵³.
+    F64,
+}
+
+impl SampleType {
+    /// Bytes of one sample.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
+    /// The name users know from numpy and rasterio.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "uint8",
+            Self::I8 => "int8",
+            Self::U16 => "uint16",
+            Self::I16 => "int16",
+            Self::U32 => "uint32",
+            Self::I32 => "int32",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+        }
+    }
+}
+
+/// A Rust type that samples can have.
+pub trait Sample: Copy + Default + PartialEq + PartialOrd + Send + Sync + 'static {
+    /// The tag of this type.
+    const TYPE: SampleType;
+    /// The value as a double; exact for every type.
+    fn to_f64(self) -> f64;
+    /// The nearest value of this type: clamped to its range, halves away from zero; NaN becomes zero
+    /// for integers.
+    fn from_f64(value: f64) -> Self;
+    /// Wraps an array of this type.
+    fn wrap(array: Array3<Self>) -> Samples;
+    /// The array inside, if it has this type.
+    fn unwrap(samples: &Samples) -> Option<&Array3<Self>>;
+    /// The array inside, if it has this type.
+    fn unwrap_mut(samples: &mut Samples) -> Option<&mut Array3<Self>>;
+}
+
+macro_rules! samples {
+    ($($variant:ident $type:ty, $from:expr;)*) => {
+        /// Pixels of one type, axes (band, row, column).
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Samples {
+            $(#[doc = concat!("Samples of type `", stringify!($type), "`.")] $variant(Array3<$type>),)*
+        }
+
+        impl Samples {
+            /// Type of the samples.
+            pub fn sample_type(&self) -> SampleType {
+                match self { $(Self::$variant(_) => SampleType::$variant,)* }
+            }
+
+            /// (bands, rows, columns).
+            pub fn dim(&self) -> (usize, usize, usize) {
+                match self { $(Self::$variant(a) => a.dim(),)* }
+            }
+
+            /// Zeroed pixels, pixel-interleaved in memory.
+            pub fn zeros(sample_type: SampleType, bands: usize, size: Size) -> Self {
+                match sample_type { $(SampleType::$variant => Self::$variant(interleaved_zeros(bands, size)),)* }
+            }
+        }
+
+        $(impl Sample for $type {
+            const TYPE: SampleType = SampleType::$variant;
+            #[inline(always)]
+            #[allow(clippy::cast_lossless, clippy::inline_always)]
+            fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
+            #[allow(clippy::inline_always)]
+            fn from_f64(value: f64) -> Self { let from: fn(f64) -> $type = $from; from(value) }
+            fn wrap(array: Array3<Self>) -> Samples { Samples::$variant(array) }
+            fn unwrap(samples: &Samples) -> Option<&Array3<Self>> {
+                if let Samples::$variant(a) = samples { Some(a) } else { None }
+            }
+            fn unwrap_mut(samples: &mut Samples) -> Option<&mut Array3<Self>> {
+                if let Samples::$variant(a) = samples { Some(a) } else { None }
+            }
+        })*
+
+        /// Runs a generic body on the array inside [`Samples`], whatever its type: one dispatch per block.
+        #[macro_export]
+        macro_rules! for_samples {
+            ($value:expr, $array:ident => $body:expr) => {
+                match $value { $($crate::block::Samples::$variant($array) => $body,)* }
+            };
+        }
+
+        /// Runs a generic body with the type alias `$T` bound to the Rust type of a [`SampleType`].
+        #[macro_export]
+        macro_rules! for_sample_type {
+            ($value:expr, $T:ident => $body:expr) => {
+                match $value { $($crate::block::SampleType::$variant => { type $T = $type; $body })* }
+            };
+        }
+    };
+}
+
+// `as` saturates and sends NaN to zero, which is what the trait promises.
+samples! {
+    U8 u8, |v| v.round() as u8;
+    I8 i8, |v| v.round() as i8;
+    U16 u16, |v| v.round() as u16;
+    I16 i16, |v| v.round() as i16;
+    U32 u32, |v| v.round() as u32;
+    I32 i32, |v| v.round() as i32;
+    F32 f32, |v| v as f32;
+    F64 f64, |v| v;
+}
+
+/// A zeroed array with axes (band, row, column) whose memory is pixel-interleaved.
+pub fn interleaved_zeros<T: Sample>(bands: usize, size: Size) -> Array3<T> {
+    Array3::from_elem((size.height, size.width, bands), T::default()).permuted_axes([2, 0, 1])
+}
+
+/// Puts pixel-interleaved values under axes (band, row, column) without copying. `None` when the
+/// number of values does not fit.
+pub fn interleaved_array<T: Sample>(values: Vec<T>, bands: usize, size: Size) -> Option<Array3<T>> {
+    let array = Array3::from_shape_vec((size.height, size.width, bands), values).ok()?;
+    Some(array.permuted_axes([2, 0, 1]))
+}
+
+/// The values of an array with axes (band, row, column) as one slice in the order row, column, band,
+/// when that is how they lie in memory.
+pub fn interleaved_slice<T>(array: &Array3<T>) -> Option<&[T]> {
+    array.view().permuted_axes([1, 2, 0]).to_slice()
+}
+
+/// Like [`interleaved_slice`], mutable.
+pub fn interleaved_slice_mut<T>(array: &mut Array3<T>) -> Option<&mut [T]> {
+    array.view_mut().permuted_axes([1, 2, 0]).into_slice()
+}
+
+/// A copy of the values in the order row, column, band.
+pub fn to_interleaved<T: Sample>(array: &Array3<T>) -> Vec<T> {
+    array.view().permuted_axes([1, 2, 0]).iter().copied().collect()
+}
+
+/// Which pixels hold data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Validity {
+    /// Every pixel.
+    All,
+    /// Coverage per pixel, axes (row, column): 0 is no data, 255 is fully covered.
+    PerPixel(Array2<u8>),
+}
+
+impl Validity {
+    /// Whether no pixel holds data.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::All => false,
+            Self::PerPixel(c) => c.iter().all(|&v| v == 0),
+        }
+    }
+
+    /// The same validity, as [`Validity::All`] when every pixel is fully covered.
+    #[must_use]
+    pub fn simplified(self) -> Self {
+        match self {
+            Self::PerPixel(c) if c.iter().all(|&v| v == 255) => Self::All,
+            other => other,
+        }
+    }
+}
+
+/// Pixels of a window. Colour is stored unpremultiplied; kernels weight it by coverage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block {
+    /// The pixels' place in their raster (or tile matrix).
+    pub window: Window,
+    /// The pixels, as many rows and columns as the window has.
+    pub samples: Samples,
+    /// Which of them hold data.
+    pub validity: Validity,
+}
+
+impl Block {
+    /// Number of bands.
+    pub fn bands(&self) -> usize {
+        self.samples.dim().0
+    }
+
+    /// Bytes of memory the pixels and their validity take.
+    pub fn bytes(&self) -> usize {
+        let plane = match self.validity {
+            Validity::All => 0,
+            Validity::PerPixel(_) => self.window.area(),
+        };
+        self.window.area() * self.bands() * self.samples.sample_type().bytes() + plane
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interleaved_arrays_have_bands_next_to_each_other() {
+        let a = interleaved_array((0..12u8).collect(), 3, Size::new(2, 2)).expect("fits");
+        assert_eq!(a[[2, 0, 1]], 5);
+        assert_eq!(a[[0, 1, 0]], 6);
+        assert_eq!(interleaved_slice(&a), Some(&(0..12u8).collect::<Vec<_>>()[..]));
+    }
+
+    #[test]
+    fn planar_arrays_have_no_interleaved_slice_but_can_be_copied() {
+        let a = Array3::from_shape_fn((2, 1, 2), |(b, _, x)| (b * 10 + x) as u16);
+        assert_eq!(interleaved_slice(&a), None);
+        assert_eq!(to_interleaved(&a), [0, 10, 1, 11]);
+    }
+
+    #[test]
+    fn samples_clamp_and_round_half_away_from_zero() {
+        assert_eq!(u8::from_f64(254.5), 255);
+        assert_eq!(u8::from_f64(-3.0), 0);
+        assert_eq!(i16::from_f64(-1.5), -2);
+        assert_eq!(i32::from_f64(f64::NAN), 0);
+        assert!(f32::from_f64(f64::NAN).is_nan());
+    }
+}

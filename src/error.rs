@@ -1,0 +1,72 @@
+//! The error type of the library and the exit codes of the program.
+
+use std::path::PathBuf;
+
+/// What went wrong, in terms a user can act on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The options contradict each other or make no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// An input cannot be opened or used.
+    #[error("{}: {reason}", path.display())]
+    Input {
+        /// The raster as the user named it.
+        path: PathBuf,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// The output cannot be created, written or finished.
+    #[error("{}: {reason}", path.display())]
+    Output {
+        /// The file or folder being written.
+        path: PathBuf,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// The job needs more memory than it may use.
+    #[error("{0}")]
+    Memory(String),
+    /// A signal asked the program to stop.
+    #[error("stopped by {}", signal_name(*.0))]
+    Interrupted(i32),
+    /// A defect in tileloom itself.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// A result with tileloom's error type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An [`Error::Input`].
+    pub fn input(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::Input { path: path.into(), reason: reason.into() }
+    }
+
+    /// An [`Error::Output`].
+    pub fn output(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::Output { path: path.into(), reason: reason.into() }
+    }
+
+    /// The process exit code that stands for this error:
+    /// 1 failed, 2 usage, 3 input cannot be read, 4 output cannot be written, 130 and 143 stopped.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Memory(_) | Self::Internal(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Input { .. } => 3,
+            Self::Output { .. } => 4,
+            Self::Interrupted(signal) => (128 + signal) as u8,
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    match signal {
+        2 => "Ctrl-C (SIGINT)".to_owned(),
+        15 => "SIGTERM".to_owned(),
+        other => format!("signal {other}"),
+    }
+}

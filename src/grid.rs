@@ -1,0 +1,115 @@
+//! Tile addresses and the tile matrix set `WebMercatorQuad` (pure arithmetic).
+//!
+//! Source of the constants: OGC Two Dimensional Tile Matrix Set 2.0 (OGC 17-083r4), annex D.1.
+
+use crate::window::Window;
+
+/// Half the width of the Web Mercator square: π · 6 378 137 m.
+pub const WEB_MERCATOR_HALF: f64 = 20_037_508.342_789_244;
+
+/// The deepest zoom level whose tile columns fit the containers' address space.
+pub const MAX_ZOOM: u8 = 30;
+
+/// Address of a tile; rows count from the top (the XYZ convention), whatever a container stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TileCoord {
+    /// Zoom level.
+    pub z: u8,
+    /// Column, from the west.
+    pub x: u32,
+    /// Row, from the north.
+    pub y: u32,
+}
+
+impl TileCoord {
+    /// A tile address.
+    pub const fn new(z: u8, x: u32, y: u32) -> Self {
+        Self { z, x, y }
+    }
+
+    /// The tile one level up that covers this one; `None` at the top.
+    pub const fn parent(self) -> Option<Self> {
+        match self.z {
+            0 => None,
+            z => Some(Self::new(z - 1, self.x / 2, self.y / 2)),
+        }
+    }
+
+    /// The row counted from the south (the TMS convention of MBTiles).
+    pub const fn tms_y(self) -> u32 {
+        ((1u64 << self.z) - 1 - self.y as u64) as u32
+    }
+
+    /// West, south, east and north edges in Web Mercator metres.
+    pub fn bounds(self) -> Bounds {
+        let side = 2.0 * WEB_MERCATOR_HALF / (1u64 << self.z) as f64;
+        let west = f64::from(self.x) * side - WEB_MERCATOR_HALF;
+        let north = WEB_MERCATOR_HALF - f64::from(self.y) * side;
+        Bounds { west, south: north - side, east: west + side, north }
+    }
+
+    /// The pixels of the tile within its level's matrix.
+    pub const fn window(self, tile_size: usize) -> Window {
+        let size = tile_size as i64;
+        Window::new(self.x as i64 * size, self.y as i64 * size, tile_size, tile_size)
+    }
+}
+
+impl std::fmt::Display for TileCoord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.z, self.x, self.y)
+    }
+}
+
+/// A rectangle in the units of a coordinate reference system.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// Left edge.
+    pub west: f64,
+    /// Lower edge.
+    pub south: f64,
+    /// Right edge.
+    pub east: f64,
+    /// Upper edge.
+    pub north: f64,
+}
+
+/// Ground size of a pixel at the equator in metres, for tiles of `tile_size` pixels at zoom `z`.
+pub fn resolution(z: u8, tile_size: usize) -> f64 {
+    2.0 * WEB_MERCATOR_HALF / (1u64 << z) as f64 / tile_size as f64
+}
+
+/// Longitude in degrees of a Web Mercator easting.
+pub fn longitude(x: f64) -> f64 {
+    x / WEB_MERCATOR_HALF * 180.0
+}
+
+/// Latitude in degrees of a Web Mercator northing (the inverse spherical Mercator, Snyder 1987, eq. 7-4).
+pub fn latitude(y: f64) -> f64 {
+    (2.0 * (y / WEB_MERCATOR_HALF * std::f64::consts::PI).exp().atan()).to_degrees() - 90.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_top_tile_covers_the_square() {
+        let b = TileCoord::new(0, 0, 0).bounds();
+        assert_eq!((b.west, b.north), (-WEB_MERCATOR_HALF, WEB_MERCATOR_HALF));
+        assert_eq!((b.east, b.south), (WEB_MERCATOR_HALF, -WEB_MERCATOR_HALF));
+        assert!((latitude(b.north) - 85.051_128_779_806_59).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rows_count_from_the_south_in_tms() {
+        assert_eq!(TileCoord::new(3, 2, 1).tms_y(), 6);
+        assert_eq!(TileCoord::new(0, 0, 0).tms_y(), 0);
+    }
+
+    #[test]
+    fn parents_end_at_the_top() {
+        assert_eq!(TileCoord::new(2, 3, 1).parent(), Some(TileCoord::new(1, 1, 0)));
+        assert_eq!(TileCoord::new(0, 0, 0).parent(), None);
+    }
+}

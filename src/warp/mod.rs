@@ -1,0 +1,5 @@
+//! Reprojection and resampling of blocks of pixels: coordinates come from GDAL as plain data, the kernels are our own.
+
+pub mod coords;
+pub mod kernel;
+pub mod reduce;

@@ -1,0 +1,1 @@
+//! Halving blocks for the pyramid.

@@ -1,0 +1,153 @@
+//! Windows and sizes in pixels (pure arithmetic, no raster behind it).
+
+/// Width and height in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Size {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+impl Size {
+    /// A size of `width` columns and `height` rows.
+    pub const fn new(width: usize, height: usize) -> Self {
+        Self { width, height }
+    }
+
+    /// Number of pixels.
+    pub const fn area(self) -> usize {
+        self.width * self.height
+    }
+
+    /// The window that covers exactly a raster of this size.
+    pub const fn window(self) -> Window {
+        Window { x: 0, y: 0, width: self.width, height: self.height }
+    }
+}
+
+/// A rectangle of pixels. Its origin may be negative and it may reach over the edge of a raster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Column of the left edge.
+    pub x: i64,
+    /// Row of the upper edge.
+    pub y: i64,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+impl Window {
+    /// A window of `width` × `height` pixels with its upper left pixel at (`x`, `y`).
+    pub const fn new(x: i64, y: i64, width: usize, height: usize) -> Self {
+        Self { x, y, width, height }
+    }
+
+    /// The window between two corners, `right` and `bottom` exclusive; empty when they are not
+    /// beyond `left` and `top`.
+    pub fn from_edges(left: i64, top: i64, right: i64, bottom: i64) -> Self {
+        Self::new(left, top, (right - left).max(0) as usize, (bottom - top).max(0) as usize)
+    }
+
+    /// First column to the right of the window.
+    pub const fn right(&self) -> i64 {
+        self.x + self.width as i64
+    }
+
+    /// First row below the window.
+    pub const fn bottom(&self) -> i64 {
+        self.y + self.height as i64
+    }
+
+    /// Width and height.
+    pub const fn size(&self) -> Size {
+        Size::new(self.width, self.height)
+    }
+
+    /// Number of pixels.
+    pub const fn area(&self) -> usize {
+        self.width * self.height
+    }
+
+    /// Whether no pixel is inside.
+    pub const fn is_empty(&self) -> bool {
+        self.width == 0 || self.height == 0
+    }
+
+    /// The common part of two windows; empty when they do not meet.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self::from_edges(
+            self.x.max(other.x),
+            self.y.max(other.y),
+            self.right().min(other.right()),
+            self.bottom().min(other.bottom()),
+        )
+    }
+
+    /// The smallest window that holds both; an empty window adds nothing.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        if self.is_empty() {
+            return *other;
+        }
+        if other.is_empty() {
+            return *self;
+        }
+        Self::from_edges(
+            self.x.min(other.x),
+            self.y.min(other.y),
+            self.right().max(other.right()),
+            self.bottom().max(other.bottom()),
+        )
+    }
+
+    /// The window grown by `halo` pixels on every side.
+    #[must_use]
+    pub fn expanded(&self, halo: usize) -> Self {
+        let h = halo as i64;
+        Self::new(self.x - h, self.y - h, self.width + 2 * halo, self.height + 2 * halo)
+    }
+
+    /// Whether `other` lies wholly inside.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.x <= other.x
+            && self.y <= other.y
+            && other.right() <= self.right()
+            && other.bottom() <= self.bottom()
+    }
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}×{} pixels at column {}, row {}", self.width, self.height, self.x, self.y)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_that_do_not_meet_have_an_empty_intersection() {
+        let a = Window::new(0, 0, 4, 4);
+        assert!(a.intersection(&Window::new(4, 0, 4, 4)).is_empty());
+        assert!(a.intersection(&Window::new(-9, -9, 4, 4)).is_empty());
+    }
+
+    #[test]
+    fn union_ignores_empty_windows() {
+        let a = Window::new(3, 4, 5, 6);
+        assert_eq!(a.union(&Window::new(100, 100, 0, 7)), a);
+        assert_eq!(a.union(&Window::new(0, 0, 1, 1)), Window::new(0, 0, 8, 10));
+    }
+
+    #[test]
+    fn expansion_may_reach_over_the_edge() {
+        let a = Window::new(0, 0, 2, 2).expanded(3);
+        assert_eq!(a, Window::new(-3, -3, 8, 8));
+        assert!(a.contains(&Window::new(0, 0, 2, 2)));
+    }
+}

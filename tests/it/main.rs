@@ -1,0 +1,1 @@
+//! Integration tests: the program and the library against software nobody here wrote.
