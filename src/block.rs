@@ -113,16 +113,7 @@ macro_rules! samples {
             }
         })*
 
-        /// Runs a generic body on the array inside [`Samples`], whatever its type: one dispatch per block.
-        #[macro_export]
-        macro_rules! for_samples {
-            ($value:expr, $array:ident => $body:expr) => {
-                match $value { $($crate::block::Samples::$variant($array) => $body,)* }
-            };
-        }
-
         /// Runs a generic body with the type alias `$T` bound to the Rust type of a [`SampleType`].
-        #[macro_export]
         macro_rules! for_sample_type {
             ($value:expr, $T:ident => $body:expr) => {
                 match $value { $($crate::block::SampleType::$variant => { type $T = $type; $body })* }
@@ -142,6 +133,8 @@ samples! {
     F32 f32, |v| v as f32;
     F64 f64, |v| v;
 }
+
+pub(crate) use for_sample_type;
 
 /// A zeroed array with axes (band, row, column) whose memory is pixel-interleaved.
 pub fn interleaved_zeros<T: Sample>(bands: usize, size: Size) -> Array3<T> {

@@ -5,6 +5,7 @@ pub mod encode;
 pub mod error;
 pub mod grid;
 pub mod pipeline;
+pub mod raster;
 pub mod resampling;
 pub mod sink;
 pub mod warp;

@@ -1,0 +1,315 @@
+//! Source blocks, decoded once and shared by the readers.
+//!
+//! Neighbouring windows need the same blocks of the file, and every dataset handle has its own view of GDAL's
+//! cache. So readers fetch *chunks* (one or more whole blocks) through a cache of their own that holds plain pixels:
+//! bounded in bytes, least recently used out first, and single-flight: two readers that want the same chunk
+//! at the same time decode it once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use ndarray::{Array2, s};
+
+use super::source::coverage_of;
+use crate::block::{
+    Block, Sample, Validity, for_sample_type, interleaved_slice, interleaved_slice_mut, interleaved_zeros,
+};
+use crate::error::Result;
+use crate::window::{Size, Window};
+
+/// How a raster is cut into chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkLayout {
+    raster: Size,
+    chunk: Size,
+}
+
+/// Chunks of tiled files are at least this many pixels wide and high.
+const CHUNK_SIDE: usize = 256;
+/// Chunks of striped files are whole strips of about this many bytes.
+const STRIP_BYTES: usize = 512 << 10;
+
+impl ChunkLayout {
+    /// Chunks that are whole blocks of the file. `pixel_bytes` is the size of all samples of a pixel.
+    pub fn new(raster: Size, block: Size, pixel_bytes: usize) -> Self {
+        let block = Size::new(block.width.clamp(1, raster.width), block.height.clamp(1, raster.height));
+        let chunk = if block.width == raster.width && block.height < raster.height {
+            let strip = block.area() * pixel_bytes;
+            Size::new(block.width, block.height * (STRIP_BYTES / strip.max(1)).max(1))
+        } else {
+            let grow = |side: usize| side * CHUNK_SIDE.div_ceil(side);
+            Size::new(grow(block.width), grow(block.height))
+        };
+        let chunk = Size::new(chunk.width.min(raster.width), chunk.height.min(raster.height));
+        Self { raster, chunk }
+    }
+
+    /// Columns and rows of a full chunk.
+    pub fn chunk(&self) -> Size {
+        self.chunk
+    }
+
+    /// The window of a chunk, cut off at the raster's edge.
+    pub fn window(&self, column: usize, row: usize) -> Window {
+        let (x, y) = ((column * self.chunk.width) as i64, (row * self.chunk.height) as i64);
+        Window::new(x, y, self.chunk.width, self.chunk.height).intersection(&self.raster.window())
+    }
+
+    /// Columns and rows of the chunks that touch a window inside the raster.
+    pub fn covering(&self, window: &Window) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let span = |from: i64, to: i64, side: usize| from as usize / side..(to as usize).div_ceil(side);
+        let columns = span(window.x, window.right(), self.chunk.width);
+        let rows = span(window.y, window.bottom(), self.chunk.height);
+        rows.flat_map(move |row| columns.clone().map(move |column| (column, row)))
+    }
+}
+
+/// Which chunk: of which input, which column and row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChunkKey {
+    /// Position of the raster in the list of inputs.
+    pub input: usize,
+    /// Column of chunks.
+    pub column: usize,
+    /// Row of chunks.
+    pub row: usize,
+}
+
+enum Slot {
+    Loading,
+    Ready { block: Arc<Block>, used: u64 },
+}
+
+#[derive(Default)]
+struct State {
+    slots: HashMap<ChunkKey, Slot>,
+    bytes: usize,
+    clock: u64,
+}
+
+/// The chunks that readers share.
+pub struct ChunkCache {
+    capacity: usize,
+    state: Mutex<State>,
+    loaded: Condvar,
+    decoded: AtomicU64,
+}
+
+impl ChunkCache {
+    /// A cache of at most `capacity` bytes, beside the chunks that readers hold at the moment.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, state: Mutex::default(), loaded: Condvar::new(), decoded: AtomicU64::new(0) }
+    }
+
+    /// Bytes of pixels decoded so far.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.decoded.load(Ordering::Relaxed)
+    }
+
+    /// The chunk, from the cache or else through `load`. While one thread loads a chunk, others that want it wait.
+    ///
+    /// # Errors
+    /// Those of `load`; the next one to ask tries again.
+    pub fn get(&self, key: ChunkKey, load: impl FnOnce() -> Result<Block>) -> Result<Arc<Block>> {
+        let mut state = self.lock();
+        loop {
+            state.clock += 1;
+            let now = state.clock;
+            match state.slots.get_mut(&key) {
+                Some(Slot::Ready { block, used }) => {
+                    *used = now;
+                    return Ok(Arc::clone(block));
+                }
+                Some(Slot::Loading) => {
+                    state = self.loaded.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                None => break,
+            }
+        }
+        state.slots.insert(key, Slot::Loading);
+        drop(state);
+        let claim = Claim { cache: self, key };
+        let block = Arc::new(load()?);
+        self.decoded.fetch_add(block.bytes() as u64, Ordering::Relaxed);
+        let mut state = self.lock();
+        state.bytes += block.bytes();
+        state.clock += 1;
+        let used = state.clock;
+        state.slots.insert(key, Slot::Ready { block: Arc::clone(&block), used });
+        state.evict(self.capacity);
+        drop(state);
+        drop(claim);
+        Ok(block)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn evict(&mut self, capacity: usize) {
+        while self.bytes > capacity {
+            let oldest = self.slots.iter().filter_map(|(key, slot)| match slot {
+                Slot::Ready { block, used } => Some((*used, *key, block.bytes())),
+                Slot::Loading => None,
+            });
+            let Some((_, key, bytes)) = oldest.min_by_key(|(used, ..)| *used) else { return };
+            self.slots.remove(&key);
+            self.bytes -= bytes;
+        }
+    }
+}
+
+/// Withdraws an unfinished load, also when it panics, and wakes those who wait for it.
+struct Claim<'a> {
+    cache: &'a ChunkCache,
+    key: ChunkKey,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut state = self.cache.lock();
+        if matches!(state.slots.get(&self.key), Some(Slot::Loading)) {
+            state.slots.remove(&self.key);
+        }
+        drop(state);
+        self.cache.loaded.notify_all();
+    }
+}
+
+/// Copies a window together from the chunks that cover it. `None` when there are no chunks.
+pub fn assemble(window: Window, chunks: &[Arc<Block>]) -> Option<Block> {
+    let first = chunks.first()?;
+    if chunks.len() == 1 && first.window == window {
+        return Some(Block::clone(first));
+    }
+    let samples =
+        for_sample_type!(first.samples.sample_type(), T => T::wrap(assemble_as::<T>(window, chunks)?));
+    Some(Block { window, samples, validity: assemble_validity(window, chunks) })
+}
+
+fn assemble_as<T: Sample>(window: Window, chunks: &[Arc<Block>]) -> Option<ndarray::Array3<T>> {
+    let bands = chunks.first()?.bands();
+    let mut array = interleaved_zeros::<T>(bands, window.size());
+    let target = interleaved_slice_mut(&mut array)?;
+    for chunk in chunks {
+        let source = interleaved_slice(T::unwrap(&chunk.samples)?)?;
+        let common = chunk.window.intersection(&window);
+        let length = common.width * bands;
+        for y in common.y..common.bottom() {
+            let from = offset(&chunk.window, common.x, y) * bands;
+            let to = offset(&window, common.x, y) * bands;
+            target[to..to + length].copy_from_slice(&source[from..from + length]);
+        }
+    }
+    Some(array)
+}
+
+fn assemble_validity(window: Window, chunks: &[Arc<Block>]) -> Validity {
+    if chunks.iter().all(|c| coverage_of(c).is_none()) {
+        return Validity::All;
+    }
+    let mut plane = Array2::from_elem((window.height, window.width), 255u8);
+    for chunk in chunks {
+        let common = chunk.window.intersection(&window);
+        if let (Some(coverage), false) = (coverage_of(chunk), common.is_empty()) {
+            let part = |w: &Window| {
+                let (x, y) = ((common.x - w.x) as usize, (common.y - w.y) as usize);
+                s![y..y + common.height, x..x + common.width]
+            };
+            plane.slice_mut(part(&window)).assign(&coverage.slice(part(&chunk.window)));
+        }
+    }
+    Validity::PerPixel(plane).simplified()
+}
+
+fn offset(window: &Window, x: i64, y: i64) -> usize {
+    (y - window.y) as usize * window.width + (x - window.x) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{Samples, interleaved_array};
+    use crate::error::Error;
+
+    fn block(window: Window) -> Block {
+        let value = |i: usize| {
+            ((window.y + (i / window.width) as i64) * 100 + window.x + (i % window.width) as i64) as u16
+        };
+        let values = (0..window.area()).map(value).collect();
+        let samples = Samples::U16(interleaved_array(values, 1, window.size()).expect("fits"));
+        Block { window, samples, validity: Validity::All }
+    }
+
+    #[test]
+    fn tiled_files_keep_their_blocks_and_strips_are_grouped() {
+        let tiled = ChunkLayout::new(Size::new(5000, 5000), Size::new(512, 512), 3);
+        assert_eq!(tiled.chunk(), Size::new(512, 512));
+        let small = ChunkLayout::new(Size::new(5000, 5000), Size::new(64, 16), 3);
+        assert_eq!(small.chunk(), Size::new(256, 256));
+        let strips = ChunkLayout::new(Size::new(1000, 5000), Size::new(1000, 3), 3);
+        assert_eq!(strips.chunk(), Size::new(1000, 174));
+    }
+
+    #[test]
+    fn chunks_tile_a_window_without_gap_or_overlap() {
+        let layout = ChunkLayout::new(Size::new(700, 600), Size::new(256, 256), 1);
+        let window = Window::new(250, 255, 450, 345);
+        let area: usize =
+            layout.covering(&window).map(|(c, r)| layout.window(c, r).intersection(&window).area()).sum();
+        assert_eq!(area, window.area());
+        assert_eq!(layout.covering(&window).count(), 9);
+    }
+
+    #[test]
+    fn windows_are_assembled_pixel_for_pixel() {
+        let layout = ChunkLayout::new(Size::new(700, 600), Size::new(256, 256), 2);
+        let window = Window::new(250, 255, 450, 345);
+        let chunks: Vec<_> =
+            layout.covering(&window).map(|(c, r)| Arc::new(block(layout.window(c, r)))).collect();
+        assert_eq!(assemble(window, &chunks), Some(block(window)));
+    }
+
+    #[test]
+    fn a_failed_load_is_tried_again() {
+        let cache = ChunkCache::new(1000);
+        let key = ChunkKey { input: 0, column: 0, row: 0 };
+        assert!(cache.get(key, || Err(Error::Usage("no".into()))).is_err());
+        assert!(cache.get(key, || Ok(block(Window::new(0, 0, 2, 2)))).is_ok());
+        assert!(cache.get(key, || panic!("is in the cache")).is_ok());
+    }
+
+    #[test]
+    fn the_least_recently_used_chunk_leaves_first() {
+        let cache = ChunkCache::new(16);
+        let key = |column| ChunkKey { input: 0, column, row: 0 };
+        let load = || Ok(block(Window::new(0, 0, 2, 2)));
+        for column in [0, 1, 0, 2] {
+            cache.get(key(column), load).expect("loads");
+        }
+        assert!(cache.get(key(0), || Err(Error::Usage("gone".into()))).is_ok());
+        assert!(cache.get(key(1), || Err(Error::Usage("gone".into()))).is_err());
+    }
+
+    #[test]
+    fn many_threads_decode_a_chunk_once() {
+        let cache = ChunkCache::new(1000);
+        let loads = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let load = || {
+                        loads.fetch_add(1, Ordering::Relaxed);
+                        std::thread::sleep(std::time::Duration::from_millis(20));
+                        Ok(block(Window::new(0, 0, 2, 2)))
+                    };
+                    cache.get(ChunkKey { input: 0, column: 0, row: 0 }, load).expect("loads");
+                });
+            }
+        });
+        assert_eq!(loads.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,23 @@
+//! GDAL behind safe types. Paths travel between threads; the types that hold a dataset are `!Send`.
+
+pub mod chunks;
+pub mod describe;
+pub mod georef;
+mod raw;
+pub mod source;
+mod validity;
+
+pub use describe::Description;
+pub use georef::{Georeferencing, Locator};
+pub use source::{Source, SourceSpec};
+
+/// GDAL's reason for an error on one line, without the wrapping the bindings put around it.
+pub(crate) fn reason(error: &gdal::errors::GdalError) -> String {
+    use gdal::errors::GdalError;
+    let text = match error {
+        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() { "GDAL gives no reason".to_owned() } else { line }
+}

@@ -1,0 +1,247 @@
+//! A raster opened by path, on the thread that reads it.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
+use ndarray::Array2;
+
+use super::describe::MaskKind;
+use super::validity::{clear_nodata, nodata_as, plane};
+use super::{Description, Georeferencing, Locator, raw, reason};
+use crate::block::{Block, Sample, SampleType, Validity, for_sample_type, interleaved_array};
+use crate::error::{Error, Result};
+use crate::window::{Size, Window};
+
+/// Which raster to open and how. This is what travels between threads: never a handle.
+#[derive(Debug, Clone, Default)]
+pub struct SourceSpec {
+    /// A path GDAL understands: a file, `/vsi…`, a connection string.
+    pub path: PathBuf,
+    /// GDAL open options, `KEY=VALUE`.
+    pub open_options: Vec<String>,
+    /// The CRS to assume instead of the file's.
+    pub src_crs: Option<String>,
+    /// Upper left x, y and lower right x, y to assume instead of the file's georeferencing.
+    pub a_ullr: Option<[f64; 4]>,
+    /// Nodata values to assume instead of the file's: one for all bands or one per band.
+    pub src_nodata: Vec<f64>,
+}
+
+impl SourceSpec {
+    /// The raster at a path, as the file describes itself.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
+    /// Opens the dataset, or one of its overviews.
+    pub(super) fn open_dataset(&self, level: Option<usize>) -> Result<Dataset, String> {
+        let mut options = self.open_options.clone();
+        options.extend(level.map(|n| format!("OVERVIEW_LEVEL={n}")));
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
+        let options =
+            DatasetOptions { open_flags: flags, open_options: Some(&options), ..DatasetOptions::default() };
+        Dataset::open_ex(&self.path, options).map_err(|e| reason(&e))
+    }
+
+    /// Opens the raster and describes it, with the user's overrides applied.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with GDAL's reason.
+    pub fn describe(&self) -> Result<Description> {
+        let describe = || {
+            let mut description = Description::of(&self.open_dataset(None)?)?;
+            let size = description.size;
+            description.georeferencing = description.georeferencing.overridden(self, size)?;
+            if !self.src_nodata.is_empty() {
+                self.override_nodata(&mut description)?;
+            }
+            Ok(description)
+        };
+        describe().map_err(|e: String| self.error(e))
+    }
+
+    fn override_nodata(&self, description: &mut Description) -> Result<(), String> {
+        let alpha = description.alpha_band();
+        let colour = description.bands.len() - usize::from(alpha.is_some());
+        if self.src_nodata.len() != 1 && self.src_nodata.len() != colour {
+            return Err(format!(
+                "--src-nodata gives {} values for {colour} bands; give one, or one per band",
+                self.src_nodata.len()
+            ));
+        }
+        let mut values = self.src_nodata.iter().cycle();
+        for (i, band) in description.bands.iter_mut().enumerate() {
+            if Some(i + 1) != alpha {
+                band.nodata = values.next().copied();
+            }
+        }
+        Ok(())
+    }
+
+    /// The way between the raster's pixels and Web Mercator, for the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the raster has no place on the map.
+    pub fn locator(&self, georef: &Georeferencing, size: Size) -> Result<Locator> {
+        Locator::new(self, georef, size).map_err(|e| self.error(e))
+    }
+
+    /// An [`Error::Input`] about this raster.
+    pub fn error(&self, reason: impl Into<String>) -> Error {
+        Error::input(&self.path, reason)
+    }
+}
+
+/// Which pixels to take from a raster: the bands that make the picture and where validity comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// 1-based numbers of the bands to read.
+    pub bands: Vec<usize>,
+    /// 1-based number of the band that holds opacity.
+    pub alpha: Option<usize>,
+    /// Type the samples are read as.
+    pub sample_type: SampleType,
+}
+
+/// An open raster. It is read on the thread that opened it and cannot leave it:
+///
+/// ```compile_fail
+/// fn crosses_threads<T: Send>() {}
+/// crosses_threads::<tileloom::raster::Source>();
+/// ```
+pub struct Source {
+    dataset: Dataset,
+    spec: SourceSpec,
+    bands: Vec<i32>,
+    nodata: Vec<Option<f64>>,
+    alpha: Option<(usize, f64)>,
+    mask: bool,
+    sample_type: SampleType,
+    native_int8: bool,
+    size: Size,
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl Source {
+    /// Opens a raster, or one of its overviews, for reading the selected bands.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when GDAL cannot open it.
+    pub fn open(
+        spec: &SourceSpec,
+        description: &Description,
+        selection: &Selection,
+        level: Option<usize>,
+    ) -> Result<Self> {
+        let dataset = spec.open_dataset(level).map_err(|e| spec.error(e))?;
+        let (width, height) = dataset.raster_size();
+        let band = |n: &usize| description.bands.get(n - 1).map(|b| b.nodata);
+        let nodata: Option<Vec<_>> = selection.bands.iter().map(band).collect();
+        let nodata = nodata.ok_or_else(|| spec.error("has fewer bands than it had a moment ago"))?;
+        let alpha = selection
+            .alpha
+            .map(|n| Ok((n, alpha_limit(&dataset, n)?)))
+            .transpose()
+            .map_err(|e: String| spec.error(e))?;
+        Ok(Self {
+            dataset,
+            spec: spec.clone(),
+            bands: selection.bands.iter().map(|&n| n as i32).collect(),
+            nodata,
+            alpha,
+            mask: description.mask == MaskKind::PerDataset,
+            sample_type: selection.sample_type,
+            native_int8: description.native_int8,
+            size: Size::new(width, height),
+            _not_send: PhantomData,
+        })
+    }
+
+    /// Columns and rows of the raster, or of the overview that was opened.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Reads the selected bands of a window that lies inside the raster.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the file and the window.
+    pub fn read(&self, window: Window) -> Result<Block> {
+        for_sample_type!(self.sample_type, T => self.read_as::<T>(window))
+            .map_err(|e| self.spec.error(format!("cannot read {window}: {e}")))
+    }
+
+    fn read_as<T: Sample>(&self, window: Window) -> Result<Block, String> {
+        let bands = self.bands.len();
+        let mut samples = vec![T::default(); window.area() * bands];
+        raw::read_interleaved(&self.dataset, window, &self.bands, self.native_int8, &mut samples)?;
+        let mut coverage = self.read_alpha(window)?;
+        if self.mask {
+            let mask = self.read_mask(window)?;
+            match &mut coverage {
+                Some(c) => c.iter_mut().zip(mask).for_each(|(c, m)| *c = (*c).min(m)),
+                None => coverage = Some(mask),
+            }
+        }
+        let nodata: Vec<Option<T>> = self.nodata.iter().map(|n| n.and_then(nodata_as)).collect();
+        clear_nodata(&samples, &nodata, &mut coverage);
+        let validity = coverage
+            .and_then(|c| plane(c, window.height, window.width))
+            .map_or(Validity::All, Validity::PerPixel);
+        let array = interleaved_array(samples, bands, window.size()).ok_or("window too large")?;
+        Ok(Block { window, samples: T::wrap(array), validity })
+    }
+
+    /// Opacity as bytes; 16-bit and wider alpha is scaled.
+    fn read_alpha(&self, window: Window) -> Result<Option<Vec<u8>>, String> {
+        let Some((band, limit)) = self.alpha else { return Ok(None) };
+        let band = [band as i32];
+        if limit == 255.0 {
+            let mut bytes = vec![0u8; window.area()];
+            raw::read_interleaved(&self.dataset, window, &band, false, &mut bytes)?;
+            return Ok(Some(bytes));
+        }
+        let mut values = vec![0f64; window.area()];
+        raw::read_interleaved(&self.dataset, window, &band, false, &mut values)?;
+        let scaled = |v: f64| if v > 0.0 { u8::from_f64(v / limit * 255.0).max(1) } else { 0 };
+        Ok(Some(values.into_iter().map(scaled).collect()))
+    }
+
+    fn read_mask(&self, window: Window) -> Result<Vec<u8>, String> {
+        let read = || -> gdal::errors::Result<Vec<u8>> {
+            let band = self.dataset.rasterband(1)?;
+            let mask = band.open_mask_band()?;
+            let origin = (window.x as isize, window.y as isize);
+            let size = (window.width, window.height);
+            let mut bytes = vec![0u8; window.area()];
+            mask.read_into_slice(origin, size, size, &mut bytes, None)?;
+            Ok(bytes)
+        };
+        let mut bytes = read().map_err(|e| reason(&e))?;
+        bytes.iter_mut().filter(|b| **b != 0).for_each(|b| *b = 255);
+        Ok(bytes)
+    }
+}
+
+/// The value that means opaque in an alpha band.
+fn alpha_limit(dataset: &Dataset, band: usize) -> Result<f64, String> {
+    let band = dataset.rasterband(band).map_err(|e| reason(&e))?;
+    Ok(match raw::band_type(&band) {
+        2 => 65_535.0,
+        3 => 32_767.0,
+        4 => f64::from(u32::MAX),
+        5 => f64::from(i32::MAX),
+        6 | 7 | 15 => 1.0,
+        _ => 255.0,
+    })
+}
+
+/// Pixels of a larger window put together from parts; the parts cover it.
+pub(super) fn coverage_of(block: &Block) -> Option<&Array2<u8>> {
+    match &block.validity {
+        Validity::All => None,
+        Validity::PerPixel(c) => Some(c),
+    }
+}
