@@ -11,9 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ndarray::{Array2, s};
 
-use super::source::coverage_of;
 use crate::block::{
-    Block, Sample, Validity, for_sample_type, interleaved_slice, interleaved_slice_mut, interleaved_zeros,
+    Block, Sample, SampleType, Samples, Validity, for_sample_type, interleaved_slice, interleaved_slice_mut,
 };
 use crate::error::Result;
 use crate::window::{Size, Window};
@@ -179,50 +178,62 @@ impl Drop for Claim<'_> {
     }
 }
 
-/// Copies a window together from the chunks that cover it. `None` when there are no chunks.
-pub fn assemble(window: Window, chunks: &[Arc<Block>]) -> Option<Block> {
-    let first = chunks.first()?;
-    if chunks.len() == 1 && first.window == window {
-        return Some(Block::clone(first));
-    }
-    let samples =
-        for_sample_type!(first.samples.sample_type(), T => T::wrap(assemble_as::<T>(window, chunks)?));
-    Some(Block { window, samples, validity: assemble_validity(window, chunks) })
+/// A window that is put together chunk by chunk, so that no more than one chunk need be held beside it.
+pub struct Assembly {
+    block: Block,
+    filled: usize,
 }
 
-fn assemble_as<T: Sample>(window: Window, chunks: &[Arc<Block>]) -> Option<ndarray::Array3<T>> {
-    let bands = chunks.first()?.bands();
-    let mut array = interleaved_zeros::<T>(bands, window.size());
-    let target = interleaved_slice_mut(&mut array)?;
-    for chunk in chunks {
-        let source = interleaved_slice(T::unwrap(&chunk.samples)?)?;
-        let common = chunk.window.intersection(&window);
+impl Assembly {
+    /// An empty window.
+    pub fn new(window: Window, sample_type: SampleType, bands: usize) -> Self {
+        let samples = Samples::zeros(sample_type, bands, window.size());
+        Self { block: Block { window, samples, validity: Validity::All }, filled: 0 }
+    }
+
+    /// Copies what a chunk has of the window. `false` when its samples are of another kind.
+    pub fn add(&mut self, chunk: &Block) -> bool {
+        let common = chunk.window.intersection(&self.block.window);
+        let done = for_sample_type!(chunk.samples.sample_type(), T => self.copy::<T>(chunk, &common));
+        let part = |w: &Window| {
+            let (x, y) = ((common.x - w.x) as usize, (common.y - w.y) as usize);
+            s![y..y + common.height, x..x + common.width]
+        };
+        if let (Validity::PerPixel(coverage), true) = (&chunk.validity, done && !common.is_empty()) {
+            let size = self.block.window.size();
+            if self.block.validity == Validity::All {
+                self.block.validity = Validity::PerPixel(Array2::from_elem((size.height, size.width), 255));
+            }
+            if let Validity::PerPixel(plane) = &mut self.block.validity {
+                let there = part(&self.block.window);
+                plane.slice_mut(there).assign(&coverage.slice(part(&chunk.window)));
+            }
+        }
+        self.filled += common.area();
+        done
+    }
+
+    fn copy<T: Sample>(&mut self, chunk: &Block, common: &Window) -> bool {
+        let bands = chunk.bands();
+        let same = bands == self.block.bands();
+        let window = self.block.window;
+        let Some(source) = T::unwrap(&chunk.samples).and_then(interleaved_slice) else { return false };
+        let target = T::unwrap_mut(&mut self.block.samples).and_then(interleaved_slice_mut);
+        let Some(target) = target.filter(|_| same) else { return false };
         let length = common.width * bands;
         for y in common.y..common.bottom() {
             let from = offset(&chunk.window, common.x, y) * bands;
             let to = offset(&window, common.x, y) * bands;
             target[to..to + length].copy_from_slice(&source[from..from + length]);
         }
+        true
     }
-    Some(array)
-}
 
-fn assemble_validity(window: Window, chunks: &[Arc<Block>]) -> Validity {
-    if chunks.iter().all(|c| coverage_of(c).is_none()) {
-        return Validity::All;
+    /// The window, if the chunks covered it; its validity is [`Validity::All`] when every pixel is covered.
+    pub fn finish(self) -> Option<Block> {
+        let Block { window, samples, validity } = self.block;
+        (self.filled == window.area()).then(|| Block { window, samples, validity: validity.simplified() })
     }
-    let mut plane = Array2::from_elem((window.height, window.width), 255u8);
-    for chunk in chunks {
-        let common = chunk.window.intersection(&window);
-        if let (Some(coverage), false) = (coverage_of(chunk), common.is_empty()) {
-            let part = |w: &Window| {
-                let (x, y) = ((common.x - w.x) as usize, (common.y - w.y) as usize);
-                s![y..y + common.height, x..x + common.width]
-            };
-            plane.slice_mut(part(&window)).assign(&coverage.slice(part(&chunk.window)));
-        }
-    }
-    Validity::PerPixel(plane).simplified()
 }
 
 fn offset(window: &Window, x: i64, y: i64) -> usize {
@@ -268,9 +279,12 @@ mod tests {
     fn windows_are_assembled_pixel_for_pixel() {
         let layout = ChunkLayout::new(Size::new(700, 600), Size::new(256, 256), 2);
         let window = Window::new(250, 255, 450, 345);
-        let chunks: Vec<_> =
-            layout.covering(&window).map(|(c, r)| Arc::new(block(layout.window(c, r)))).collect();
-        assert_eq!(assemble(window, &chunks), Some(block(window)));
+        let mut assembly = Assembly::new(window, SampleType::U16, 1);
+        for (column, row) in layout.covering(&window) {
+            assert!(assembly.add(&block(layout.window(column, row))));
+        }
+        assert_eq!(assembly.finish(), Some(block(window)));
+        assert_eq!(Assembly::new(window, SampleType::U16, 1).finish(), None);
     }
 
     #[test]

@@ -77,9 +77,11 @@ pub struct Description {
     pub palette: Option<Vec<Rgba>>,
     /// How pixels relate to the ground.
     pub georeferencing: Georeferencing,
-    /// Sample type of all bands, unless they differ or one is complex.
+    /// Sample type of each band; `None` for complex ones.
     #[serde(skip)]
-    pub sample_type: Option<SampleType>,
+    pub types: Vec<Option<SampleType>>,
+    /// Bits of the first band's samples that are used.
+    pub bits: u32,
     /// Whether GDAL itself knows signed bytes (since 3.7).
     #[serde(skip)]
     pub native_int8: bool,
@@ -133,7 +135,11 @@ impl Description {
             mask: if per_dataset { MaskKind::PerDataset } else { MaskKind::None },
             palette: palette(&first),
             georeferencing: Georeferencing::of(dataset),
-            sample_type: types[0].filter(|t| types.iter().all(|u| u == &Some(*t))),
+            bits: first
+                .metadata_item("NBITS", "IMAGE_STRUCTURE")
+                .and_then(|n| n.parse().ok())
+                .unwrap_or_else(|| types[0].map_or(8, |t| t.bytes() as u32 * 8)),
+            types,
             native_int8,
             bands,
         })

@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
-use ndarray::Array2;
 
 use super::describe::MaskKind;
 use super::validity::{clear_nodata, nodata_as, plane};
@@ -236,12 +235,4 @@ fn alpha_limit(dataset: &Dataset, band: usize) -> Result<f64, String> {
         6 | 7 | 15 => 1.0,
         _ => 255.0,
     })
-}
-
-/// Pixels of a larger window put together from parts; the parts cover it.
-pub(super) fn coverage_of(block: &Block) -> Option<&Array2<u8>> {
-    match &block.validity {
-        Validity::All => None,
-        Validity::PerPixel(c) => Some(c),
-    }
 }

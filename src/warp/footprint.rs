@@ -19,6 +19,8 @@ pub struct Footprint {
     /// Ground size of a source pixel in Web Mercator metres, after GDAL's suggestion for a warp: the diagonal there
     /// over the diagonal in pixels.
     pub resolution: f64,
+    /// How far beyond the ranges the raster may reach because its edges are curved, in metres.
+    pub slack: f64,
 }
 
 /// The footprint of a raster; `None` when nothing of it lies on the map.
@@ -30,29 +32,58 @@ pub fn footprint(size: Size, mut to_mercator: impl FnMut(&mut [Position])) -> Op
         .flat_map(|r| (0..=SIDE).map(move |c| Position { x: c as f64 * w, y: r as f64 * h }))
         .collect();
     to_mercator(&mut points);
-    let lattice = Mercator { points };
+    let lattice = Mercator { side: SIDE, points };
+    let ranges = lattice.ranges();
     let (south, north) = lattice.vertical()?;
-    let arcs = join(lattice.arcs());
-    let width: f64 = arcs.iter().map(|(from, to)| to - from).sum();
-    let circle = 2.0 * WEB_MERCATOR_HALF;
-    let metres = |turn: f64| turn * circle - WEB_MERCATOR_HALF;
-    let ranges: Vec<_> = arcs
-        .iter()
-        .map(|&(from, to)| Bounds { west: metres(from), south, east: metres(to), north })
-        .collect();
+    let width: f64 = ranges.iter().map(|b| b.east - b.west).sum();
     let (columns, rows) = lattice.used();
     let pixels = (columns * w).hypot(rows * h);
-    let diagonal = (width * circle).hypot(north - south);
-    (!ranges.is_empty() && diagonal > 0.0).then(|| Footprint { ranges, resolution: diagonal / pixels })
+    let diagonal = width.hypot(north - south);
+    // Chords across a curved edge miss less the shorter they are: a quarter for each halving.
+    let coarse = lattice.coarser().ranges();
+    let slack = if coarse.len() == ranges.len() {
+        ranges.iter().zip(&coarse).map(|(fine, coarse)| off(fine, coarse)).fold(0.0, f64::max)
+    } else {
+        width / SIDE as f64
+    };
+    (!ranges.is_empty() && diagonal > 0.0).then(|| Footprint { ranges, resolution: diagonal / pixels, slack })
+}
+
+/// The largest distance between two rectangles' edges; what rounding leaves is nothing.
+fn off(a: &Bounds, b: &Bounds) -> f64 {
+    let edges = [a.west - b.west, a.south - b.south, a.east - b.east, a.north - b.north];
+    let most = edges.into_iter().map(f64::abs).fold(0.0, f64::max);
+    if most < 1e-6 { 0.0 } else { most }
 }
 
 struct Mercator {
+    side: usize,
     points: Vec<Position>,
 }
 
 impl Mercator {
+    /// Every other position.
+    fn coarser(&self) -> Self {
+        let side = self.side / 2;
+        let points = (0..=side)
+            .flat_map(|r| (0..=side).map(move |c| (r, c)))
+            .map(|(r, c)| self.points[2 * r * (self.side + 1) + 2 * c])
+            .collect();
+        Self { side, points }
+    }
+
+    /// The ranges on the map, in metres.
+    fn ranges(&self) -> Vec<Bounds> {
+        let Some((south, north)) = self.vertical() else { return Vec::new() };
+        let metres = |turn: f64| turn * 2.0 * WEB_MERCATOR_HALF - WEB_MERCATOR_HALF;
+        let arcs = join(self.arcs());
+        arcs.into_iter()
+            .map(|(from, to)| Bounds { west: metres(from), south, east: metres(to), north })
+            .collect()
+    }
+
     fn at(&self, column: usize, row: usize) -> Option<Position> {
-        let p = self.points[row * (SIDE + 1) + column];
+        let p = self.points[row * (self.side + 1) + column];
         (p.is_some() && p.x.abs() < 1.001 * WEB_MERCATOR_HALF).then_some(p)
     }
 
@@ -62,10 +93,11 @@ impl Mercator {
     }
 
     /// All pairs of neighbours, as (column, row) twice.
-    fn neighbours() -> impl Iterator<Item = [(usize, usize); 2]> {
-        (0..=SIDE).flat_map(|r| (0..=SIDE).map(move |c| (c, r))).flat_map(|(c, r)| {
-            let right = (c < SIDE).then_some([(c, r), (c + 1, r)]);
-            let below = (r < SIDE).then_some([(c, r), (c, r + 1)]);
+    fn neighbours(&self) -> impl Iterator<Item = [(usize, usize); 2]> + use<> {
+        let side = self.side;
+        (0..=side).flat_map(move |r| (0..=side).map(move |c| (c, r))).flat_map(move |(c, r)| {
+            let right = (c < side).then_some([(c, r), (c + 1, r)]);
+            let below = (r < side).then_some([(c, r), (c, r + 1)]);
             right.into_iter().chain(below)
         })
     }
@@ -80,7 +112,7 @@ impl Mercator {
             range = Some((low.min(y), high.max(y)));
         };
         let mut on_map = false;
-        for [a, b] in Self::neighbours() {
+        for [a, b] in self.neighbours() {
             match (self.at(a.0, a.1), self.at(b.0, b.1)) {
                 (Some(p), Some(q)) => {
                     // A pair that straddles the square's edge reaches up to it.
@@ -100,7 +132,7 @@ impl Mercator {
 
     /// The neighbour of `inside` on the side away from `outside`.
     fn beyond(&self, inside: (usize, usize), outside: (usize, usize)) -> Option<Position> {
-        let mirror = |i: usize, o: usize| (2 * i).checked_sub(o).filter(|&v| v <= SIDE);
+        let mirror = |i: usize, o: usize| (2 * i).checked_sub(o).filter(|&v| v <= self.side);
         self.on_map(inside.0, inside.1)
             .then_some(())
             .and_then(|()| self.at(mirror(inside.0, outside.0)?, mirror(inside.1, outside.1)?))
@@ -110,7 +142,7 @@ impl Mercator {
     fn arcs(&self) -> Vec<(f64, f64)> {
         let turn = |p: Position| (p.x / (2.0 * WEB_MERCATOR_HALF) + 0.5).clamp(0.0, 1.0);
         let mut arcs = Vec::new();
-        for [a, b] in Self::neighbours() {
+        for [a, b] in self.neighbours() {
             if !self.on_map(a.0, a.1) && !self.on_map(b.0, b.1) {
                 continue;
             }
@@ -127,12 +159,12 @@ impl Mercator {
     /// Columns and rows of squares between the first and last position on the map.
     fn used(&self) -> (f64, f64) {
         let span = |on: &dyn Fn(usize) -> bool| {
-            let first = (0..=SIDE).find(|&i| on(i)).unwrap_or(0);
-            let last = (0..=SIDE).rfind(|&i| on(i)).unwrap_or(SIDE);
+            let first = (0..=self.side).find(|&i| on(i)).unwrap_or(0);
+            let last = (0..=self.side).rfind(|&i| on(i)).unwrap_or(self.side);
             (last - first).max(1) as f64
         };
-        let column = |c: usize| (0..=SIDE).any(|r| self.on_map(c, r));
-        let row = |r: usize| (0..=SIDE).any(|c| self.on_map(c, r));
+        let column = |c: usize| (0..=self.side).any(|r| self.on_map(c, r));
+        let row = |r: usize| (0..=self.side).any(|c| self.on_map(c, r));
         (span(&column), span(&row))
     }
 }

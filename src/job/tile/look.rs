@@ -1,0 +1,223 @@
+//! How samples become an 8-bit picture.
+
+use ndarray::Array2;
+
+use crate::block::{
+    Block, Sample, SampleType, Samples, Validity, for_sample_type, interleaved_array, interleaved_slice,
+};
+use crate::encode::{Colour, Rgba};
+use crate::raster::Description;
+use crate::raster::describe::Interpretation;
+use crate::raster::source::Selection;
+
+/// How samples become an 8-bit picture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Look {
+    /// 8-bit grey as it is.
+    Gray,
+    /// 8-bit red, green and blue as they are.
+    Rgb,
+    /// 8-bit indices into a colour table.
+    Palette(Vec<Rgba>),
+    /// Indices of a wider type into a colour table, shown in its colours.
+    WidePalette(Vec<Rgba>),
+    /// Values from `min` to `max` spread over 0 to 255, the same for all bands.
+    Stretch {
+        /// Shown black.
+        min: f64,
+        /// Shown white.
+        max: f64,
+        /// Bands: 1 grey, 3 colour.
+        bands: usize,
+    },
+}
+
+impl Look {
+    /// Bands of the picture: 1 or 3.
+    pub fn picture_bands(&self) -> usize {
+        match self {
+            Self::Gray | Self::Palette(_) => 1,
+            Self::Rgb | Self::WidePalette(_) => 3,
+            Self::Stretch { bands, .. } => *bands,
+        }
+    }
+
+    /// Whether samples are names, not quantities, so that nothing may be computed from them.
+    pub fn is_categorical(&self) -> bool {
+        matches!(self, Self::Palette(_) | Self::WidePalette(_))
+    }
+
+    /// Whether samples are a picture as they are.
+    pub fn is_identity(&self) -> bool {
+        matches!(self, Self::Gray | Self::Rgb | Self::Palette(_))
+    }
+
+    /// What the samples mean to an encoder, after [`Look::render`].
+    pub fn colour(&self) -> Colour<'_> {
+        match self {
+            Self::Palette(table) => Colour::Palette(table),
+            _ if self.picture_bands() == 3 => Colour::Rgb,
+            _ => Colour::Gray,
+        }
+    }
+
+    /// The 8-bit picture of a block, pixel-interleaved. Blocks that are pictures already come back as they are.
+    pub fn render(&self, block: Block) -> Block {
+        match self {
+            Self::Gray | Self::Rgb | Self::Palette(_) => block,
+            Self::WidePalette(table) => in_colours(&block, table),
+            Self::Stretch { min, max, .. } => stretched(&block, *min, *max),
+        }
+    }
+
+    /// The 8-bit colour or grey picture of a block, so that pictures of different kinds can be laid over each other.
+    pub fn render_as(&self, block: Block, bands: usize) -> Block {
+        let block = match self {
+            Self::Palette(table) => in_colours(&block, table),
+            _ => self.render(block),
+        };
+        if block.bands() == 1 && bands == 3 { gray_to_rgb(&block) } else { block }
+    }
+}
+
+/// Values of a block's pixels in the order row, column, band.
+fn values<T: Sample>(block: &Block) -> Vec<T> {
+    T::unwrap(&block.samples).map_or_else(Vec::new, |array| {
+        interleaved_slice(array).map_or_else(|| crate::block::to_interleaved(array), <[T]>::to_vec)
+    })
+}
+
+fn picture(block: &Block, bytes: Vec<u8>, bands: usize, validity: Validity) -> Block {
+    let size = block.window.size();
+    let array =
+        interleaved_array(bytes, bands, size).unwrap_or_else(|| crate::block::interleaved_zeros(bands, size));
+    Block { window: block.window, samples: Samples::U8(array), validity }
+}
+
+fn stretched(block: &Block, min: f64, max: f64) -> Block {
+    let factor = 255.0 / (max - min);
+    let bytes = for_sample_type!(block.samples.sample_type(), T => {
+        values::<T>(block).into_iter().map(|v| u8::from_f64((v.to_f64() - min) * factor)).collect()
+    });
+    picture(block, bytes, block.bands(), block.validity.clone())
+}
+
+fn in_colours(block: &Block, table: &[Rgba]) -> Block {
+    let mut bytes = Vec::with_capacity(block.window.area() * 3);
+    let mut alpha = Vec::with_capacity(block.window.area());
+    let indices: Vec<f64> = for_sample_type!(block.samples.sample_type(), T => {
+        values::<T>(block).into_iter().map(Sample::to_f64).collect()
+    });
+    for index in indices {
+        let [r, g, b, a] = table.get(index as usize).copied().filter(|_| index >= 0.0).unwrap_or_default();
+        bytes.extend([r, g, b]);
+        alpha.push(a);
+    }
+    if let Validity::PerPixel(coverage) = &block.validity {
+        alpha.iter_mut().zip(coverage).for_each(|(a, &c)| *a = (*a).min(c));
+    }
+    let plane = Array2::from_shape_vec((block.window.height, block.window.width), alpha);
+    let validity = plane.map_or(Validity::All, Validity::PerPixel).simplified();
+    picture(block, bytes, 3, validity)
+}
+
+fn gray_to_rgb(block: &Block) -> Block {
+    let bytes = values::<u8>(block).into_iter().flat_map(|v| [v; 3]).collect();
+    picture(block, bytes, 3, block.validity.clone())
+}
+
+/// Which bands make the picture and what they mean, as far as the description tells; [`Look::Stretch`] comes with its
+/// limits still to be found. A guess is told in words.
+///
+/// # Errors
+/// Why no picture can be made of the raster.
+pub fn choose(description: &Description) -> Result<(Selection, Look, Option<String>), String> {
+    let bands = &description.bands;
+    let find = |i: Interpretation| bands.iter().position(|b| b.interpretation == i).map(|k| k + 1);
+    let alpha = description.alpha_band();
+    let colour = [Interpretation::Red, Interpretation::Green, Interpretation::Blue].map(find);
+    let mut guess = None;
+    let chosen = if let [Some(r), Some(g), Some(b)] = colour {
+        vec![r, g, b]
+    } else if bands[0].interpretation == Interpretation::Palette && description.palette.is_some() {
+        vec![1]
+    } else if bands.len() >= 3 && whole_numbers(description) && alpha.is_none_or(|a| a > 3) {
+        guess = Some(format!("bands 1, 2 and 3 of {} taken for red, green and blue", bands.len()));
+        vec![1, 2, 3]
+    } else {
+        let first = find(Interpretation::Gray).or((1..=bands.len()).find(|n| Some(*n) != alpha)).unwrap_or(1);
+        if bands.len() - usize::from(alpha.is_some()) > 1 {
+            guess = Some(format!("band {first} of {} shown, the others are not", bands.len()));
+        }
+        vec![first]
+    };
+    if let Some(n) = chosen.iter().find(|n| bands[**n - 1].sample_type.starts_with("complex")) {
+        return Err(format!(
+            "band {n} is of type {}; complex samples have no picture: convert them first, for instance with gdal_calc \
+             or a VRT pixel function (mod, phase)",
+            bands[n - 1].sample_type
+        ));
+    }
+    let sample_type = common_type(description, &chosen)?;
+    let look = match (&description.palette, sample_type) {
+        (Some(table), SampleType::U8) if chosen == [1] => Look::Palette(table.clone()),
+        (Some(table), _) if chosen == [1] => Look::WidePalette(table.clone()),
+        (_, SampleType::U8) if description.bits < 8 => {
+            Look::Stretch { min: 0.0, max: f64::from((1u32 << description.bits) - 1), bands: chosen.len() }
+        }
+        (_, SampleType::U8) if chosen.len() == 3 => Look::Rgb,
+        (_, SampleType::U8) => Look::Gray,
+        _ => Look::Stretch { min: f64::NAN, max: f64::NAN, bands: chosen.len() },
+    };
+    Ok((Selection { bands: chosen, alpha, sample_type }, look, guess))
+}
+
+fn whole_numbers(description: &Description) -> bool {
+    description.bands.iter().take(3).all(|b| b.sample_type.starts_with("uint"))
+}
+
+fn common_type(description: &Description, chosen: &[usize]) -> Result<SampleType, String> {
+    let types: Vec<_> = chosen.iter().map(|n| description.types[n - 1]).collect();
+    match types[0] {
+        Some(first) if types.iter().all(|t| t == &types[0]) => Ok(first),
+        Some(_) => Ok(SampleType::F64),
+        None => Err(format!("band {} has a sample type tileloom does not know", chosen[0])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::Window;
+
+    fn block(values: Vec<u16>) -> Block {
+        let window = Window::new(0, 0, values.len(), 1);
+        let samples = Samples::U16(interleaved_array(values, 1, window.size()).expect("fits"));
+        Block { window, samples, validity: Validity::All }
+    }
+
+    fn bytes(block: &Block) -> Vec<u8> {
+        values::<u8>(block)
+    }
+
+    #[test]
+    fn a_stretch_clamps_at_both_ends() {
+        let look = Look::Stretch { min: 100.0, max: 355.0, bands: 1 };
+        assert_eq!(bytes(&look.render(block(vec![0, 100, 101, 355, 9999]))), [0, 0, 1, 255, 255]);
+    }
+
+    #[test]
+    fn colours_of_a_table_keep_their_opacity() {
+        let look = Look::WidePalette(vec![[1, 2, 3, 255], [4, 5, 6, 7]]);
+        let picture = look.render(block(vec![0, 1, 2]));
+        assert_eq!(bytes(&picture), [1, 2, 3, 4, 5, 6, 0, 0, 0]);
+        let alpha = Array2::from_shape_vec((1, 3), vec![255, 7, 0]).expect("fits");
+        assert_eq!(picture.validity, Validity::PerPixel(alpha));
+    }
+
+    #[test]
+    fn grey_is_laid_among_colours() {
+        let look = Look::Stretch { min: 0.0, max: 255.0, bands: 1 };
+        assert_eq!(bytes(&look.render_as(block(vec![7, 8]), 3)), [7, 7, 7, 8, 8, 8]);
+    }
+}

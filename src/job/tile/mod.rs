@@ -1,0 +1,2 @@
+//! `tile`: rasters to web map tiles.
+pub mod look;
