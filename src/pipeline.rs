@@ -1,1 +1,0 @@
-//! Readers, pool, writer.
