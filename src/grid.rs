@@ -74,6 +74,25 @@ pub struct Bounds {
     pub north: f64,
 }
 
+impl Bounds {
+    /// The rectangle grown on every side.
+    #[must_use]
+    pub fn expanded(&self, by: f64) -> Self {
+        Self { west: self.west - by, south: self.south - by, east: self.east + by, north: self.north + by }
+    }
+
+    /// The common part of two rectangles, unless they do not meet.
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        let common = Self {
+            west: self.west.max(other.west),
+            south: self.south.max(other.south),
+            east: self.east.min(other.east),
+            north: self.north.min(other.north),
+        };
+        (common.west < common.east && common.south < common.north).then_some(common)
+    }
+}
+
 /// Ground size of a pixel at the equator in metres, for tiles of `tile_size` pixels at zoom `z`.
 pub fn resolution(z: u8, tile_size: usize) -> f64 {
     2.0 * WEB_MERCATOR_HALF / (1u64 << z) as f64 / tile_size as f64
@@ -87,6 +106,13 @@ pub fn longitude(x: f64) -> f64 {
 /// Latitude in degrees of a Web Mercator northing (the inverse spherical Mercator, Snyder 1987, eq. 7-4).
 pub fn latitude(y: f64) -> f64 {
     (2.0 * (y / WEB_MERCATOR_HALF * std::f64::consts::PI).exp().atan()).to_degrees() - 90.0
+}
+
+/// Web Mercator metres of a position in degrees, latitudes cut off at the edge of the square (Snyder 1987, eq. 7-1 and 7-2).
+pub fn mercator(longitude: f64, latitude: f64) -> (f64, f64) {
+    let y = (std::f64::consts::FRAC_PI_4 + latitude.clamp(-89.9, 89.9).to_radians() / 2.0).tan().ln();
+    let y = y / std::f64::consts::PI * WEB_MERCATOR_HALF;
+    (longitude / 180.0 * WEB_MERCATOR_HALF, y.clamp(-WEB_MERCATOR_HALF, WEB_MERCATOR_HALF))
 }
 
 #[cfg(test)]
@@ -105,6 +131,13 @@ mod tests {
     fn rows_count_from_the_south_in_tms() {
         assert_eq!(TileCoord::new(3, 2, 1).tms_y(), 6);
         assert_eq!(TileCoord::new(0, 0, 0).tms_y(), 0);
+    }
+
+    #[test]
+    fn mercator_and_back() {
+        let (x, y) = mercator(-71.5, 42.25);
+        assert!((longitude(x) + 71.5).abs() < 1e-12 && (latitude(y) - 42.25).abs() < 1e-12);
+        assert_eq!(mercator(0.0, -90.0).1, -WEB_MERCATOR_HALF);
     }
 
     #[test]

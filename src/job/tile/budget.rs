@@ -1,0 +1,103 @@
+//! Where a job's memory goes.
+
+use serde::Serialize;
+
+use super::TileJob;
+use super::plan::{Plan, source_bytes};
+use crate::error::{Error, Result};
+use crate::window::Size;
+
+/// Resident bytes of the program and the libraries it loads, before any pixel.
+const PROGRAM: usize = 48 << 20;
+
+/// GDAL's own block cache: enough to assemble a chunk; chunks are cached by us. `GDAL_CACHEMAX` overrides it.
+pub const GDAL_CACHE: usize = 16 << 20;
+
+/// How the memory of a run is shared out, in bytes. The sum is what `--memory` allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    /// The program itself and GDAL's cache.
+    pub fixed: usize,
+    /// Nodes of the pyramid that wait for their neighbours.
+    pub pyramid: usize,
+    /// Decoded source blocks shared by the readers.
+    pub chunks: usize,
+    /// Windows and tiles in flight.
+    pub in_flight: usize,
+    /// Bytes in flight of the dearest task.
+    pub task: usize,
+    /// Columns of metatiles that are worked through side by side.
+    #[serde(skip)]
+    pub swath: u32,
+}
+
+impl Budget {
+    /// Shares out the memory of a job.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] with the least that would do.
+    pub(super) fn new(plan: &Plan, job: &TileJob) -> Result<Self> {
+        let side = plan.tile_size << (plan.pyramid.base() - plan.pyramid.root());
+        let pixel = plan.bands * plan.sample_type.bytes() + 1;
+        let task = cost(plan, side, plan.inputs.len().min(MOST_OVERLAP));
+        let quarter = Size::new(plan.tile_size / 2, plan.tile_size / 2).area() * pixel;
+        let fixed = PROGRAM + gdal_cache();
+        let chunk = |i: &super::plan::PlannedInput| {
+            i.layout.chunk().area() * (i.selection.bands.len() * i.selection.sample_type.bytes() + 1)
+        };
+        let largest_chunk = plan.inputs.iter().map(chunk).max().unwrap_or(0);
+        let least_chunks = largest_chunk * (job.readers + 1);
+        let pyramid = |swath| plan.pyramid.most_waiting(swath) * quarter;
+        let least = fixed + pyramid(1) + least_chunks + task;
+        if least > job.memory {
+            return Err(Error::Memory(format!(
+                "--memory {}M is not enough for this job; the least that would do is --memory {}M",
+                job.memory >> 20,
+                least.div_ceil(1 << 20)
+            )));
+        }
+        let spare = job.memory - least;
+        let chunks = least_chunks + spare * 2 / 5;
+        let swath = swath(plan, side, chunks);
+        let reserve = pyramid(swath).min(pyramid(1) + spare / 5);
+        let in_flight = job.memory - fixed - reserve - chunks;
+        Ok(Self { fixed, pyramid: reserve, chunks, in_flight, task, swath })
+    }
+}
+
+/// Inputs of a mosaic that one task is expected to touch at most; a task that touches more is costed as it is.
+const MOST_OVERLAP: usize = 2;
+
+/// Bytes in flight of a task over `side` × `side` target pixels that touches `inputs` inputs: source windows, the canvas
+/// with its reduced levels, coordinates, and the encoded tiles.
+pub(super) fn cost(plan: &Plan, side: usize, inputs: usize) -> usize {
+    let pixel = plan.bands * plan.sample_type.bytes() + 1;
+    let mut windows: Vec<usize> = plan.inputs.iter().map(|i| source_bytes(i, plan.resampling, side)).collect();
+    windows.sort_unstable_by(|a, b| b.cmp(a));
+    let source: usize = windows.into_iter().take(inputs).sum();
+    let canvas = side * side * pixel;
+    let rendered = if plan.look.is_identity() { 0 } else { side * side * (plan.look.picture_bands() + 1) };
+    let encoded = side * side * plan.look.picture_bands() * 4 / 3;
+    source + canvas * 4 / 3 + rendered + encoded + (1 << 20)
+}
+
+/// As many columns of metatiles as can share source blocks between one row of metatiles and the next.
+fn swath(plan: &Plan, side: usize, chunks: usize) -> u32 {
+    let row_bytes = |metatiles: f64| {
+        let one = |i: &super::plan::PlannedInput| {
+            let pixel = (i.selection.bands.len() * i.selection.sample_type.bytes() + 1) as f64;
+            let chunk = i.layout.chunk();
+            let width = (metatiles * side as f64 * i.scale + chunk.width as f64).min(i.size.width as f64);
+            width.max(chunk.width as f64) * (side as f64 * i.scale + 2.0 * chunk.height as f64) * pixel
+        };
+        plan.inputs.iter().map(one).fold(0.0, f64::max)
+    };
+    let fits = |s: &u32| row_bytes(f64::from(*s)) <= chunks as f64;
+    (0..=8).map(|k| 1u32 << k).take_while(fits).last().unwrap_or(1)
+}
+
+fn gdal_cache() -> usize {
+    let set = std::env::var("GDAL_CACHEMAX").ok().and_then(|v| v.parse::<f64>().ok());
+    // GDAL reads small numbers as megabytes and large ones as bytes.
+    set.map_or(GDAL_CACHE, |v| if v < 100_000.0 { v as usize * (1 << 20) } else { v as usize })
+}
