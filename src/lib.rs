@@ -7,6 +7,7 @@ pub mod grid;
 pub mod pipeline;
 pub mod resampling;
 pub mod sink;
+pub mod tileset;
 pub mod warp;
 pub mod window;
 
