@@ -10,6 +10,7 @@ pub mod pyramid;
 pub mod raster;
 pub mod resampling;
 pub mod sink;
+pub mod tileset;
 pub mod warp;
 pub mod window;
 

@@ -1,7 +1,124 @@
 //! Where tiles go: one file per container.
+//!
+//! A sink takes tiles in any order and turns them into one container whose bytes do not depend on that order. It
+//! lives on one thread, the writer's: handing it to another does not compile.
+//!
+//! ```compile_fail,E0277
+//! fn to_another_thread<T: Send>(_: T) {}
+//! fn hand_over(sink: Box<dyn tileloom::sink::TileSink>) {
+//!     to_another_thread(sink);
+//! }
+//! ```
 
-use crate::error::Result;
+mod folder;
+mod mbtiles;
+mod pmtiles;
+mod spool;
+mod target;
+
+use std::path::Path;
+
+pub use folder::FolderSink;
+pub use mbtiles::MbtilesSink;
+pub use pmtiles::PmtilesSink;
+pub use target::Target;
+
+use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::tileset::TilesetInfo;
+
+/// The containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutputKind {
+    /// A folder of tile files.
+    Folder,
+    /// An SQLite database.
+    Mbtiles,
+    /// A single file to be read in ranges.
+    Pmtiles,
+}
+
+/// Extensions of files that people may ask for by mistake: they never become folders.
+const OTHER_FILES: [&str; 44] = [
+    "7z",
+    "asc",
+    "avif",
+    "bz2",
+    "cog",
+    "csv",
+    "db",
+    "dem",
+    "geojson",
+    "gif",
+    "gpkg",
+    "grib",
+    "gz",
+    "hgt",
+    "html",
+    "img",
+    "jp2",
+    "jpeg",
+    "jpg",
+    "json",
+    "jxl",
+    "kml",
+    "kmz",
+    "laz",
+    "mbtile",
+    "mvt",
+    "nc",
+    "pbf",
+    "pdf",
+    "pmtile",
+    "png",
+    "shp",
+    "sqlite",
+    "svg",
+    "tar",
+    "tgz",
+    "tif",
+    "tiff",
+    "txt",
+    "versatiles",
+    "vrt",
+    "webp",
+    "xml",
+    "zip",
+];
+
+impl OutputKind {
+    /// The container that a path asks for: `.mbtiles`, `.pmtiles`, else a folder. A folder that is there, or a slash at
+    /// the end, makes any name a folder's.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for the extensions of other files.
+    pub fn from_path(path: &Path) -> Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let is_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir();
+        match extension.as_str() {
+            "mbtiles" => Ok(Self::Mbtiles),
+            "pmtiles" => Ok(Self::Pmtiles),
+            other if OTHER_FILES.contains(&other) && !is_folder => Err(Error::Usage(format!(
+                "tiles cannot be written to '{}': name a folder, or a file that ends in .mbtiles or .pmtiles",
+                path.display()
+            ))),
+            _ => Ok(Self::Folder),
+        }
+    }
+}
+
+/// Begins a container: the one table of sinks. To be called on the writer thread.
+///
+/// # Errors
+/// [`Error::Output`] when the target may not be written (see [`Target::check`]), [`Error::Internal`] or
+/// [`Error::Usage`] for metadata no reader would take.
+pub fn create(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Box<dyn TileSink>> {
+    Ok(match kind {
+        OutputKind::Folder => Box::new(FolderSink::create(target, info)?),
+        OutputKind::Mbtiles => Box::new(MbtilesSink::create(target, info)?),
+        OutputKind::Pmtiles => Box::new(PmtilesSink::create(target, info)?),
+    })
+}
 
 /// An encoded tile on its way to the writer.
 #[derive(Debug, Clone)]
@@ -51,4 +168,31 @@ pub trait TileSink {
     /// # Errors
     /// When any of that fails; nothing then stands under the final name that did not stand there before.
     fn finish(self: Box<Self>) -> Result<Written>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_tell_the_container() {
+        let kind = |path: &str| OutputKind::from_path(Path::new(path));
+        assert_eq!(kind("a/b.mbtiles").ok(), Some(OutputKind::Mbtiles));
+        assert_eq!(kind("a/b.PMTiles").ok(), Some(OutputKind::Pmtiles));
+        for folder in ["tiles", "tiles/", "v1.2", "a.b/tiles", "pictures.png/"] {
+            assert_eq!(kind(folder).ok(), Some(OutputKind::Folder), "{folder}");
+        }
+    }
+
+    #[test]
+    fn other_files_do_not_become_folders() {
+        assert!(OTHER_FILES.is_sorted());
+        for file in ["out.tif", "out.PNG", "a/out.zip", "out.tar.gz", "out.mbtile"] {
+            let error = OutputKind::from_path(Path::new(file)).expect_err(file);
+            assert!(
+                matches!(&error, Error::Usage(m) if m.contains(file) && m.contains(".pmtiles")),
+                "{error}"
+            );
+        }
+    }
 }

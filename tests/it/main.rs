@@ -1,1 +1,3 @@
 //! Integration tests: the program and the library against software nobody here wrote.
+
+mod containers;

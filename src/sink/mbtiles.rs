@@ -1,0 +1,267 @@
+//! An MBTiles 1.3 database (<https://github.com/mapbox/mbtiles-spec/blob/master/1.3/spec.md>).
+//!
+//! Readers ask `SELECT tile_data FROM tiles WHERE zoom_level = … AND tile_column = … AND tile_row = …`, and the
+//! specification lets `tiles` be a table or a view. Without equal tiles it is a table: nothing is smaller or faster,
+//! and the simplest readers understand it. With equal tiles it is a view over `tiles_shallow` (address → number) and
+//! `tiles_data` (number → bytes), the layout of Planetiler and of current Martin. The older pair `map` and
+//! `images` has a text as the tile's number, by convention the MD5 of its bytes, in both tables and in an index of
+//! its own: twice the size for small tiles, a digest a tile, and no reader that asks through `tiles` is better off.
+//!
+//! The bytes do not depend on the order of arrival: rows go in by zoom level, column and row, which also only ever
+//! appends to the index, and a transaction holds a fixed number of them (the file's header counts transactions).
+//! There is no journal: nobody else sees the file before it is complete, synced and renamed.
+
+use std::marker::PhantomData;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::error::{Error, Result};
+use crate::sink::spool::{Order, Sorted, Spool};
+use crate::sink::target::{Claim, failed};
+use crate::sink::{EncodedTile, OutputKind, Target, TileSink, Written};
+use crate::tileset::TilesetInfo;
+
+/// Tiles of a transaction.
+const BATCH: usize = 1024;
+
+/// `MPBX`, registered with SQLite as the mark of MBTiles.
+const APPLICATION_ID: u32 = 0x4d50_4258;
+
+const SETTINGS: &str = "
+PRAGMA page_size = 4096;
+PRAGMA encoding = 'UTF-8';
+PRAGMA auto_vacuum = NONE;
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -16384;
+";
+
+const METADATA: &str = "
+CREATE TABLE metadata (name TEXT NOT NULL PRIMARY KEY, value TEXT);
+";
+
+const PLAIN: &str = "
+CREATE TABLE tiles (
+    zoom_level INTEGER NOT NULL,
+    tile_column INTEGER NOT NULL,
+    tile_row INTEGER NOT NULL,
+    tile_data BLOB NOT NULL
+);
+CREATE UNIQUE INDEX tile_index ON tiles (zoom_level, tile_column, tile_row);
+";
+
+const SHARED: &str = "
+CREATE TABLE tiles_data (
+    tile_data_id INTEGER PRIMARY KEY,
+    tile_data BLOB NOT NULL
+);
+CREATE TABLE tiles_shallow (
+    zoom_level INTEGER NOT NULL,
+    tile_column INTEGER NOT NULL,
+    tile_row INTEGER NOT NULL,
+    tile_data_id INTEGER NOT NULL,
+    PRIMARY KEY (zoom_level, tile_column, tile_row)
+) WITHOUT ROWID;
+CREATE VIEW tiles AS
+SELECT
+    tiles_shallow.zoom_level AS zoom_level,
+    tiles_shallow.tile_column AS tile_column,
+    tiles_shallow.tile_row AS tile_row,
+    tiles_data.tile_data AS tile_data
+FROM tiles_shallow
+JOIN tiles_data ON tiles_shallow.tile_data_id = tiles_data.tile_data_id;
+";
+
+const INSERT_PLAIN: &str =
+    "INSERT INTO tiles (zoom_level, tile_column, tile_row, tile_data) VALUES (?1, ?2, ?3, ?4)";
+
+const INSERT_ADDRESS: &str =
+    "INSERT INTO tiles_shallow (zoom_level, tile_column, tile_row, tile_data_id) VALUES (?1, ?2, ?3, ?4)";
+
+const INSERT_DATA: &str = "INSERT INTO tiles_data (tile_data_id, tile_data) VALUES (?1, ?2)";
+
+/// An MBTiles database under construction.
+#[derive(Debug)]
+pub struct MbtilesSink {
+    spool: Spool,
+    claim: Claim,
+    info: TilesetInfo,
+    _writer_thread: PhantomData<*mut ()>,
+}
+
+impl MbtilesSink {
+    /// Creates the spool.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the target may not be written, [`Error::Internal`] for metadata no reader would take.
+    pub fn create(target: &Target, info: TilesetInfo) -> Result<Self> {
+        info.validate()?;
+        let claim = target.claim(OutputKind::Mbtiles)?;
+        let spool = Spool::create(claim.spool(), Order::Columns)?;
+        Ok(Self { spool, claim, info, _writer_thread: PhantomData })
+    }
+}
+
+impl TileSink for MbtilesSink {
+    fn write(&mut self, tile: EncodedTile) -> Result<()> {
+        self.spool.write(&tile)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written> {
+        let Self { spool, claim, info, .. } = *self;
+        let mut tiles = spool.finish()?;
+        let (min_zoom, max_zoom) = tiles.zooms();
+        // Held open all the time: it hears of writes that the system could not carry out later.
+        let file = claim.create_partial()?;
+        assemble(&mut tiles, &info.with_zooms(min_zoom, max_zoom), claim.partial())?;
+        verify(&tiles, claim.partial())?;
+        file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))?;
+        let bytes = file.metadata().map_err(|e| failed(claim.partial(), "cannot be inspected", &e))?.len();
+        claim.commit()?;
+        Ok(Written {
+            tiles: tiles.len() as u64,
+            duplicates: (tiles.len() - tiles.distinct()) as u64,
+            bytes,
+            min_zoom,
+            max_zoom,
+        })
+    }
+}
+
+/// An error inside the database, or one of our own.
+enum Fault {
+    Sqlite(rusqlite::Error),
+    Other(Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Fault {
+    fn at(self, path: &Path, what: &str) -> Error {
+        match self {
+            Self::Sqlite(error) => failed(path, what, &error),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+/// Builds the database from the spool.
+fn assemble(tiles: &mut Sorted, info: &TilesetInfo, path: &Path) -> Result<()> {
+    let mut build = || -> Result<(), Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags)?;
+        db.execute_batch(SETTINGS)?;
+        db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; BEGIN;"))?;
+        db.execute_batch(METADATA)?;
+        let mut insert = db.prepare("INSERT INTO metadata (name, value) VALUES (?1, ?2)")?;
+        for (name, value) in metadata(info) {
+            insert.execute(params![name, value])?;
+        }
+        if tiles.distinct() == tiles.len() {
+            db.execute_batch(PLAIN)?;
+            insert_plain(&db, tiles)?;
+        } else {
+            db.execute_batch(SHARED)?;
+            insert_shared(&db, tiles)?;
+        }
+        db.execute_batch("COMMIT")?;
+        drop(insert);
+        db.close().map_err(|(_, error)| error)?;
+        Ok(())
+    };
+    build().map_err(|fault| fault.at(path, "cannot be written"))
+}
+
+/// Every tile with its bytes.
+fn insert_plain(db: &Connection, tiles: &mut Sorted) -> Result<(), Fault> {
+    let mut insert = db.prepare(INSERT_PLAIN)?;
+    for i in 0..tiles.len() {
+        next_transaction(db, i)?;
+        let tile = tiles.tile(i).coord;
+        insert.execute(params![tile.z, tile.x, tile.tms_y(), tiles.read(i)?])?;
+    }
+    Ok(())
+}
+
+/// Every tile with the number of its bytes, which are numbered as they first occur.
+fn insert_shared(db: &Connection, tiles: &mut Sorted) -> Result<(), Fault> {
+    let mut insert_address = db.prepare(INSERT_ADDRESS)?;
+    let mut insert_data = db.prepare(INSERT_DATA)?;
+    let mut numbers = vec![0u32; tiles.distinct()];
+    let mut last = 0;
+    for i in 0..tiles.len() {
+        next_transaction(db, i)?;
+        let tile = tiles.tile(i);
+        let number = &mut numbers[tile.content as usize];
+        if *number == 0 {
+            last += 1;
+            *number = last;
+            insert_data.execute(params![last, tiles.read(i)?])?;
+        }
+        insert_address.execute(params![tile.coord.z, tile.coord.x, tile.coord.tms_y(), *number])?;
+    }
+    Ok(())
+}
+
+/// Ends a transaction and begins another after every [`BATCH`] tiles.
+fn next_transaction(db: &Connection, tile: usize) -> Result<(), rusqlite::Error> {
+    if tile > 0 && tile.is_multiple_of(BATCH) { db.execute_batch("COMMIT; BEGIN") } else { Ok(()) }
+}
+
+/// The rows of the metadata table, in the order of the specification.
+fn metadata(info: &TilesetInfo) -> Vec<(&str, String)> {
+    let mut rows = vec![
+        ("name", info.name.clone()),
+        ("format", info.format.extension().to_owned()),
+        ("bounds", info.bounds_text()),
+        ("center", info.centre_text()),
+        ("minzoom", info.min_zoom.to_string()),
+        ("maxzoom", info.max_zoom.to_string()),
+        ("type", info.kind.name().to_owned()),
+        // A number here, while TileJSON wants a semantic version.
+        ("version", "1".to_owned()),
+    ];
+    rows.extend(info.attribution.clone().map(|text| ("attribution", text)));
+    rows.extend(info.description.clone().map(|text| ("description", text)));
+    rows.extend(info.extra.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    rows
+}
+
+/// Reads the finished database as another program would: its structure, and how many tiles it has.
+fn verify(tiles: &Sorted, path: &Path) -> Result<()> {
+    let count = || -> Result<(String, i64, i64), rusqlite::Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags)?;
+        let check = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let stored = if tiles.distinct() == tiles.len() { "tiles" } else { "tiles_data" };
+        let addressed = db.query_row("SELECT count(*) FROM tiles", [], |row| row.get(0))?;
+        let stored = db.query_row(&format!("SELECT count(*) FROM {stored}"), [], |row| row.get(0))?;
+        Ok((check, addressed, stored))
+    };
+    let (check, addressed, stored) = count().map_err(|e| failed(path, "cannot be read back", &e))?;
+    if check != "ok" {
+        return Err(failed(path, "is damaged", &check));
+    }
+    if (addressed, stored) != (tiles.len() as i64, tiles.distinct() as i64) {
+        let reason = format!(
+            "holds {addressed} tiles ({stored} different) instead of {} ({})",
+            tiles.len(),
+            tiles.distinct()
+        );
+        return Err(Error::output(path, reason));
+    }
+    Ok(())
+}

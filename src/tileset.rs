@@ -1,0 +1,382 @@
+//! What a tile set says about itself, whatever container it stands in.
+//!
+//! One description feeds the TileJSON of a folder, the `metadata` table of MBTiles and the header and JSON of
+//! PMTiles, so that the three cannot disagree. It holds nothing that changes between two runs: no dates, hosts
+//! or paths.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::encode::TileFormat;
+use crate::error::{Error, Result};
+use crate::grid::{Bounds, MAX_ZOOM};
+
+/// Decimals of a degree that metadata keeps: well below a pixel at [`MAX_ZOOM`], and coarse enough to hide the last
+/// bit in which two mathematics libraries may differ.
+const DECIMALS: usize = 12;
+
+/// Revision of the tile set as TileJSON and PMTiles want it, a semantic version.
+pub const VERSION: &str = "1.0.0";
+
+/// The role a layer plays in a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LayerKind {
+    /// Drawn over other layers.
+    #[default]
+    Overlay,
+    /// Drawn below all others.
+    Baselayer,
+}
+
+impl LayerKind {
+    /// The `type` of the metadata.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overlay => "overlay",
+            Self::Baselayer => "baselayer",
+        }
+    }
+}
+
+/// How rows are numbered in the names of a folder's files. Archives prescribe their own numbering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Scheme {
+    /// Row 0 is the northernmost.
+    #[default]
+    Xyz,
+    /// Row 0 is the southernmost.
+    Tms,
+}
+
+impl Scheme {
+    /// The `scheme` of TileJSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Xyz => "xyz",
+            Self::Tms => "tms",
+        }
+    }
+}
+
+/// Where a viewer starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Centre {
+    /// Longitude in degrees.
+    pub lon: f64,
+    /// Latitude in degrees.
+    pub lat: f64,
+    /// Zoom level.
+    pub zoom: u8,
+}
+
+/// The description of a tile set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TilesetInfo {
+    /// Name for people.
+    pub name: String,
+    /// What is shown; default none.
+    pub description: Option<String>,
+    /// Whom to credit, as text or HTML; default none.
+    pub attribution: Option<String>,
+    /// Role in a map; default overlay.
+    pub kind: LayerKind,
+    /// Where the tiles of a folder will be served: a template with `{z}`, `{x}` and `{y}`, or the base such a template
+    /// is appended to. Default none: relative to the TileJSON.
+    pub url: Option<String>,
+    /// Lowest zoom level.
+    pub min_zoom: u8,
+    /// Highest zoom level.
+    pub max_zoom: u8,
+    /// Extent in degrees, west < east: −180…180 for sets across the antimeridian.
+    pub bounds: Bounds,
+    /// Where a viewer starts; default the middle of the bounds.
+    pub centre: Centre,
+    /// Format of the tiles.
+    pub format: TileFormat,
+    /// Side of a tile in pixels.
+    pub tile_size: u32,
+    /// Numbering of the rows in a folder; default XYZ.
+    pub scheme: Scheme,
+    /// Further keys and values, in the order given; default none.
+    pub extra: Vec<(String, String)>,
+}
+
+impl TilesetInfo {
+    /// A description with every default; the centre is the middle of the bounds at the level where they span about
+    /// a thousand pixels.
+    pub fn new(name: impl Into<String>, bounds: Bounds, format: TileFormat, tile_size: u32) -> Self {
+        let middle = |a: f64, b: f64| a + (b - a) / 2.0;
+        let span = (bounds.east - bounds.west).max(bounds.north - bounds.south);
+        let fits = |z: &u8| span / 360.0 * f64::from(tile_size) * (1u64 << z) as f64 <= 1024.0;
+        let zoom = (0..=MAX_ZOOM).take_while(fits).last().unwrap_or(0);
+        Self {
+            name: name.into(),
+            description: None,
+            attribution: None,
+            kind: LayerKind::default(),
+            url: None,
+            min_zoom: 0,
+            max_zoom: MAX_ZOOM,
+            bounds,
+            centre: Centre {
+                lon: middle(bounds.west, bounds.east),
+                lat: middle(bounds.south, bounds.north),
+                zoom,
+            },
+            format,
+            tile_size,
+            scheme: Scheme::default(),
+            extra: Vec::new(),
+        }
+    }
+
+    /// The same description for the zoom levels really present, the centre's zoom moved into them.
+    #[must_use]
+    pub fn with_zooms(mut self, min_zoom: u8, max_zoom: u8) -> Self {
+        self.min_zoom = min_zoom;
+        self.max_zoom = max_zoom.max(min_zoom);
+        self.centre.zoom = self.centre.zoom.clamp(self.min_zoom, self.max_zoom);
+        self
+    }
+
+    /// Checks what readers rely on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when an extra key would shadow one of the format's own, [`Error::Internal`] when the bounds have
+    /// no area, are not finite or not degrees, or the centre is outside of them.
+    pub fn validate(&self) -> Result<()> {
+        // As they will be written: the arithmetic of projections ends a hair beyond 180°.
+        let [west, south, east, north] = self.rounded_bounds();
+        let on_earth = west >= -180.0 && east <= 180.0 && south >= -90.0 && north <= 90.0;
+        let has_area = west < east && south < north;
+        if !on_earth || !has_area {
+            return Err(Error::Internal(format!("a tile set cannot have the bounds {:?}", self.bounds)));
+        }
+        let (lon, lat) = (rounded(self.centre.lon), rounded(self.centre.lat));
+        if !(west..=east).contains(&lon) || !(south..=north).contains(&lat) {
+            return Err(Error::Internal(format!(
+                "the centre {:?} is outside of {:?}",
+                self.centre, self.bounds
+            )));
+        }
+        let mut seen = RESERVED.to_vec();
+        for (key, _) in &self.extra {
+            if seen.contains(&key.as_str()) {
+                return Err(Error::Usage(format!("the metadata key '{key}' is already taken")));
+            }
+            seen.push(key);
+        }
+        Ok(())
+    }
+
+    /// West, south, east and north in degrees, rounded as all metadata is.
+    pub fn rounded_bounds(&self) -> [f64; 4] {
+        [self.bounds.west, self.bounds.south, self.bounds.east, self.bounds.north].map(rounded)
+    }
+
+    /// `west,south,east,north` with twelve decimals, as MBTiles wants it.
+    pub fn bounds_text(&self) -> String {
+        self.rounded_bounds().map(degrees).join(",")
+    }
+
+    /// `lon,lat,zoom` with twelve decimals, as MBTiles wants it.
+    pub fn centre_text(&self) -> String {
+        let Centre { lon, lat, zoom } = self.centre;
+        format!("{},{},{zoom}", degrees(rounded(lon)), degrees(rounded(lat)))
+    }
+
+    /// The template of tile addresses: relative, unless the description has a URL.
+    pub fn tile_url(&self) -> String {
+        let file = format!("{{z}}/{{x}}/{{y}}.{}", self.format.extension());
+        match &self.url {
+            None => file,
+            Some(template) if template.contains("{z}") => template.clone(),
+            Some(base) => format!("{}/{file}", base.trim_end_matches('/')),
+        }
+    }
+
+    /// The TileJSON 3.0 form.
+    pub fn tilejson(&self) -> TileJson {
+        TileJson {
+            tilejson: "3.0.0",
+            name: self.name.clone(),
+            description: self.description.clone(),
+            attribution: self.attribution.clone(),
+            version: VERSION,
+            scheme: self.scheme.name(),
+            tiles: vec![self.tile_url()],
+            minzoom: self.min_zoom,
+            maxzoom: self.max_zoom,
+            bounds: self.rounded_bounds(),
+            center: (rounded(self.centre.lon), rounded(self.centre.lat), self.centre.zoom),
+            kind: self.kind.name(),
+            format: self.format.extension(),
+            tile_size: self.tile_size,
+            extra: self.extra_json(),
+        }
+    }
+
+    /// The extra keys as a JSON object.
+    pub(crate) fn extra_json(&self) -> Map<String, Value> {
+        self.extra.iter().map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect()
+    }
+}
+
+/// Keys that the formats themselves use.
+const RESERVED: [&str; 19] = [
+    "tilejson",
+    "name",
+    "description",
+    "attribution",
+    "version",
+    "scheme",
+    "tiles",
+    "minzoom",
+    "maxzoom",
+    "bounds",
+    "center",
+    "type",
+    "format",
+    "tileSize",
+    "json",
+    "vector_layers",
+    "grids",
+    "data",
+    "fillzoom",
+];
+
+/// A TileJSON 3.0 document (<https://github.com/mapbox/tilejson-spec>); `type`, `format` and `tileSize` are keys of MBTiles
+/// and of MapLibre's sources that TileJSON allows beside its own.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TileJson {
+    /// Version of the specification.
+    pub tilejson: &'static str,
+    /// Name for people.
+    pub name: String,
+    /// What is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whom to credit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<String>,
+    /// Revision of the tile set.
+    pub version: &'static str,
+    /// Numbering of the rows, `xyz` or `tms`.
+    pub scheme: &'static str,
+    /// Templates of tile addresses.
+    pub tiles: Vec<String>,
+    /// Lowest zoom level.
+    pub minzoom: u8,
+    /// Highest zoom level.
+    pub maxzoom: u8,
+    /// West, south, east and north in degrees.
+    pub bounds: [f64; 4],
+    /// Longitude, latitude and zoom level a viewer starts with.
+    pub center: (f64, f64, u8),
+    /// `overlay` or `baselayer`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Extension of the tiles.
+    pub format: &'static str,
+    /// Side of a tile in pixels.
+    #[serde(rename = "tileSize")]
+    pub tile_size: u32,
+    /// Further keys.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl TileJson {
+    /// The document as indented text with a final newline.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when a number is not finite.
+    pub fn to_text(&self) -> Result<String> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|e| Error::Internal(format!("TileJSON cannot be written: {e}")))?;
+        text.push('\n');
+        Ok(text)
+    }
+}
+
+/// Degrees with the decimals that metadata keeps; never a negative zero.
+fn rounded(value: f64) -> f64 {
+    (value * 1e12).round() / 1e12 + 0.0
+}
+
+fn degrees(value: f64) -> String {
+    format!("{value:.DECIMALS$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info() -> TilesetInfo {
+        let bounds = Bounds { west: -10.123_456_789_123, south: 0.0, east: 20.0, north: 30.5 };
+        TilesetInfo::new("hills", bounds, TileFormat::Png, 256)
+    }
+
+    #[test]
+    fn bounds_and_centre_keep_twelve_decimals() {
+        let info = info().with_zooms(3, 5);
+        assert_eq!(info.bounds_text(), "-10.123456789123,0.000000000000,20.000000000000,30.500000000000");
+        assert!(info.centre_text().ends_with(",15.250000000000,5"), "{}", info.centre_text());
+    }
+
+    #[test]
+    fn the_centre_moves_into_the_zooms_present() {
+        assert_eq!(info().centre.zoom, 5);
+        assert_eq!(info().with_zooms(7, 9).centre.zoom, 7);
+        assert_eq!(info().with_zooms(0, 2).centre.zoom, 2);
+    }
+
+    #[test]
+    fn tile_urls_are_relative_or_built_from_a_base_or_a_template() {
+        let mut info = info();
+        assert_eq!(info.tile_url(), "{z}/{x}/{y}.png");
+        info.url = Some("https://example.org/t/".to_owned());
+        assert_eq!(info.tile_url(), "https://example.org/t/{z}/{x}/{y}.png");
+        info.url = Some("https://example.org/{z}/{y}/{x}?k=1".to_owned());
+        assert_eq!(info.tile_url(), "https://example.org/{z}/{y}/{x}?k=1");
+    }
+
+    #[test]
+    fn tilejson_has_the_keys_of_version_3() {
+        let mut info = info().with_zooms(1, 4);
+        info.extra.push(("source".to_owned(), "survey".to_owned()));
+        let text = info.tilejson().to_text().expect("finite");
+        let json: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(json["tilejson"], "3.0.0");
+        assert_eq!(json["tiles"][0], "{z}/{x}/{y}.png");
+        assert_eq!((&json["minzoom"], &json["maxzoom"]), (&Value::from(1), &Value::from(4)));
+        assert_eq!(json["bounds"][0], -10.123_456_789_123);
+        assert_eq!(json["center"][2], 4);
+        assert_eq!(json["type"], "overlay");
+        assert_eq!(json["source"], "survey");
+        assert!(json.get("description").is_none());
+    }
+
+    #[test]
+    fn the_last_bit_beyond_the_antimeridian_is_rounded_away() {
+        let mut info = info();
+        info.bounds.east = 180.000_000_000_000_03;
+        info.validate().expect("180°");
+        assert_eq!(info.rounded_bounds()[2], 180.0);
+        info.bounds.east = 180.1;
+        assert!(info.validate().is_err());
+    }
+
+    #[test]
+    fn rejects_bounds_without_area_and_keys_already_taken() {
+        let mut inverted = info();
+        std::mem::swap(&mut inverted.bounds.west, &mut inverted.bounds.east);
+        assert!(matches!(inverted.validate(), Err(Error::Internal(_))));
+        let mut nan = info();
+        nan.bounds.north = f64::NAN;
+        assert!(nan.validate().is_err());
+        let mut shadowing = info();
+        shadowing.extra.push(("bounds".to_owned(), "all".to_owned()));
+        assert!(matches!(shadowing.validate(), Err(Error::Usage(_))));
+    }
+}
