@@ -1,3 +1,9 @@
-//! The command line program.
+//! The command line program: parse, set up, run, turn errors into exit codes.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -2,6 +2,7 @@
 
 pub mod chunks;
 pub mod describe;
+pub mod environment;
 pub mod georef;
 mod raw;
 pub mod source;

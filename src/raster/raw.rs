@@ -35,6 +35,12 @@ pub(super) fn band_type(band: &gdal::raster::RasterBand<'_>) -> GDALDataType::Ty
     unsafe { gdal_sys::GDALGetRasterDataType(band.c_rasterband()) }
 }
 
+/// Keeps PROJ from fetching grids from the network while it runs.
+pub(super) fn disable_proj_network() {
+    // SAFETY: sets a flag of the library.
+    unsafe { gdal_sys::OSRSetPROJEnableNetwork(0) }
+}
+
 /// GDAL's last error on this thread, on one line.
 fn last_error() -> String {
     // SAFETY: the pointer is to a NUL-terminated buffer of this thread, read before any other GDAL call.

@@ -87,6 +87,15 @@ const OTHER_FILES: [&str; 44] = [
 ];
 
 impl OutputKind {
+    /// The kind in one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::Mbtiles => "mbtiles",
+            Self::Pmtiles => "pmtiles",
+        }
+    }
+
     /// The container that a path asks for: `.mbtiles`, `.pmtiles`, else a folder. A folder that is there, or a slash at
     /// the end, makes any name a folder's.
     ///

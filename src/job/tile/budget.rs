@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::TileJob;
 use super::plan::{Plan, source_bytes};
 use crate::error::{Error, Result};
+use crate::grid::TileCoord;
 use crate::window::Size;
 
 /// Resident bytes of the program and the libraries it loads, before any pixel.
@@ -72,7 +73,8 @@ const MOST_OVERLAP: usize = 2;
 /// with its reduced levels, coordinates, and the encoded tiles.
 pub(super) fn cost(plan: &Plan, side: usize, inputs: usize) -> usize {
     let pixel = plan.bands * plan.sample_type.bytes() + 1;
-    let mut windows: Vec<usize> = plan.inputs.iter().map(|i| source_bytes(i, plan.resampling, side)).collect();
+    let mut windows: Vec<usize> =
+        plan.inputs.iter().map(|i| source_bytes(i, plan.resampling, side)).collect();
     windows.sort_unstable_by(|a, b| b.cmp(a));
     let source: usize = windows.into_iter().take(inputs).sum();
     let canvas = side * side * pixel;
@@ -100,4 +102,10 @@ fn gdal_cache() -> usize {
     let set = std::env::var("GDAL_CACHEMAX").ok().and_then(|v| v.parse::<f64>().ok());
     // GDAL reads small numbers as megabytes and large ones as bytes.
     set.map_or(GDAL_CACHE, |v| if v < 100_000.0 { v as usize * (1 << 20) } else { v as usize })
+}
+
+/// Bytes in flight of one metatile.
+pub(super) fn task(plan: &Plan, metatile: TileCoord) -> usize {
+    let window = plan.window(metatile);
+    cost(plan, window.width, plan.touching(&window).count()).min(plan.budget.in_flight)
 }

@@ -1,2 +1,258 @@
 //! `tile`: rasters to web map tiles.
+//!
+//! ```text
+//! TileJob ──▶ Plan ──▶ readers: coordinates + source windows ──▶ pool: warp, pyramid, encode ──▶ writer: sink
+//! ```
+
+mod budget;
+mod estimate;
 pub mod look;
+pub mod plan;
+mod reader;
+mod report;
+mod stretch;
+mod weave;
+
+use std::time::Instant;
+
+pub use budget::{Budget, GDAL_CACHE};
+pub use estimate::Estimate;
+pub use plan::Plan;
+pub use report::Report;
+
+use crate::encode::png::Png;
+use crate::encode::{TileEncoder, TileFormat};
+use crate::error::{Error, Result};
+use crate::grid::{Bounds, MAX_ZOOM, TileCoord};
+use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
+use crate::raster::SourceSpec;
+use crate::raster::chunks::ChunkCache;
+use crate::resampling::Resampling;
+use crate::sink::{EncodedTile, OutputKind, Target, TileSink, Written};
+use crate::tileset::{LayerKind, Scheme, TilesetInfo};
+use reader::TileReader;
+use weave::Loom;
+
+/// What the user wants to know of a tile set that no raster tells.
+#[derive(Debug, Clone, Default)]
+pub struct Labels {
+    /// Name for people; default the output's file name.
+    pub name: Option<String>,
+    /// What is shown.
+    pub description: Option<String>,
+    /// Whom to credit.
+    pub attribution: Option<String>,
+    /// Role in a map.
+    pub kind: LayerKind,
+    /// Where the tiles of a folder will be served.
+    pub url: Option<String>,
+}
+
+/// A tile job: inputs, output and all that decides the tiles. [`TileJob::new`] holds every default.
+#[derive(Debug, Clone)]
+pub struct TileJob {
+    /// The rasters, later ones over earlier ones.
+    pub inputs: Vec<SourceSpec>,
+    /// The place of the tile set.
+    pub target: Target,
+    /// Lowest level; default the highest at which everything fits one tile.
+    pub min_zoom: Option<u8>,
+    /// Highest level; default the one closest to the resolution of the finest input.
+    pub max_zoom: Option<u8>,
+    /// How the highest level is made; default cubic, nearest for categories.
+    pub resampling: Option<Resampling>,
+    /// How lower levels are made; default average, mode for categories.
+    pub overview_resampling: Option<Resampling>,
+    /// Treat values as names of classes, not as quantities.
+    pub categorical: bool,
+    /// Values shown black and white; default a stretch for samples of other than 8 bits.
+    pub scale: Option<(f64, f64)>,
+    /// Side of a tile in pixels: 256 or 512.
+    pub tile_size: usize,
+    /// Numbering of the rows in a folder.
+    pub scheme: Scheme,
+    /// Extent in degrees to which tiles are limited; its west may lie east of its east, across the antimeridian.
+    pub bbox: Option<Bounds>,
+    /// Words for the metadata.
+    pub labels: Labels,
+    /// Reader threads.
+    pub readers: usize,
+    /// Threads of the CPU pool.
+    pub threads: usize,
+    /// Bytes the whole process should stay within.
+    pub memory: usize,
+}
+
+impl TileJob {
+    /// A job with every default, for the machine it runs on.
+    pub fn new(inputs: Vec<SourceSpec>, target: Target) -> Self {
+        let threads = super::machine::threads();
+        Self {
+            inputs,
+            target,
+            min_zoom: None,
+            max_zoom: None,
+            resampling: None,
+            overview_resampling: None,
+            categorical: false,
+            scale: None,
+            tile_size: 256,
+            scheme: Scheme::default(),
+            bbox: None,
+            labels: Labels::default(),
+            readers: threads,
+            threads,
+            memory: default_memory(),
+        }
+    }
+
+    /// Refuses options that make no sense, before any file is touched.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn validate(&self) -> Result<()> {
+        let usage = |text: String| Err(Error::Usage(text));
+        if self.inputs.is_empty() {
+            return usage("no input given".to_owned());
+        }
+        if self.tile_size != 256 && self.tile_size != 512 {
+            return usage(format!("--tile-size {}: tiles have 256 or 512 pixels a side", self.tile_size));
+        }
+        if let Some(z) = [self.min_zoom, self.max_zoom].into_iter().flatten().find(|z| *z > MAX_ZOOM) {
+            return usage(format!("zoom {z} is out of range: 0 to {MAX_ZOOM}"));
+        }
+        if let (Some(min), Some(max)) = (self.min_zoom, self.max_zoom)
+            && min > max
+        {
+            return usage(format!("the lowest zoom {min} is above the highest, {max}"));
+        }
+        if let Some(b) = self.bbox {
+            let fits = b.south < b.north
+                && b.west != b.east
+                && [b.west, b.east].iter().all(|v| v.abs() <= 180.0)
+                && [b.south, b.north].iter().all(|v| v.abs() <= 90.0);
+            if !fits {
+                return usage(format!(
+                    "--bbox {},{},{},{} is not WEST,SOUTH,EAST,NORTH in degrees (west may exceed east only \
+                     across the antimeridian)",
+                    b.west, b.south, b.east, b.north
+                ));
+            }
+        }
+        if let Some((low, high)) = self.scale
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            return usage(format!("--scale {low},{high}: the first value must be below the second"));
+        }
+        match self.overview_resampling {
+            None | Some(Resampling::Average | Resampling::Nearest | Resampling::Mode) => Ok(()),
+            Some(other) => usage(format!(
+                "--overview-resampling {other}: lower levels are made from 2×2 pixels, by average, nearest or mode"
+            )),
+        }
+    }
+}
+
+/// A quarter of the machine, at least 128 MB and at most 384 MB: more does not make a run faster.
+fn default_memory() -> usize {
+    (super::machine::memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 384 << 20)
+}
+
+/// A container that counts what it is given, so that an empty set is an error of the input.
+struct Counted<'a> {
+    sink: Box<dyn TileSink>,
+    job: &'a TileJob,
+    tiles: u64,
+}
+
+impl pipeline::Sink for Counted<'_> {
+    type Item = EncodedTile;
+    type Done = Written;
+    type Error = Error;
+
+    fn write(&mut self, tile: EncodedTile) -> Result<()> {
+        self.tiles += 1;
+        self.sink.write(tile)
+    }
+
+    fn finish(self) -> Result<Written> {
+        if self.tiles == 0 {
+            let extent = if self.job.bbox.is_some() { " in the extent of --bbox" } else { "" };
+            return Err(Error::input(
+                &self.job.inputs[0].path,
+                format!("holds no data{extent}: every pixel is nodata or transparent"),
+            ));
+        }
+        self.sink.finish()
+    }
+}
+
+/// Runs a job: plans it, makes the tiles, writes the container. `planned` is called with the plan before work begins,
+/// for a progress display.
+///
+/// # Errors
+/// Everything that can go wrong; nothing then stands under the output's name that did not stand there before.
+pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) -> Result<Report> {
+    let begun = Instant::now();
+    job.validate()?;
+    let kind = OutputKind::from_path(&job.target.path)?;
+    job.target.check(kind)?;
+    let plan = Plan::new(job)?;
+    let encoder = Png::default();
+    let info = info(job, &plan, encoder.format());
+    let metatiles = plan.pyramid.metatiles(plan.budget.swath);
+    planned(&plan, metatiles.len());
+
+    let cache = ChunkCache::new(plan.budget.chunks);
+    let loom = Loom::new(&plan, &encoder);
+    let limits = Limits {
+        readers: job.readers,
+        threads: job.threads,
+        memory: plan.budget.in_flight,
+        order: Order::Arrival,
+    };
+    let outcome = pipeline::run(
+        metatiles,
+        &limits,
+        monitor,
+        Job {
+            cost: |metatile: &TileCoord| budget::task(&plan, *metatile),
+            open: || Ok(TileReader::new(&plan, &cache)),
+            read: |reader: &mut TileReader<'_>, metatile: &TileCoord| reader.read(*metatile),
+            process: |weft| loom.weave(weft),
+            create: || {
+                let sink = crate::sink::create(kind, &job.target, info)?;
+                Ok(Counted { sink, job, tiles: 0 })
+            },
+        },
+    )?;
+    let Outcome { done, stats } = outcome;
+    Ok(Report::new(job, &plan, kind, &done, stats, cache.decoded_bytes(), begun.elapsed()))
+}
+
+/// Plans a job and makes a few of its tiles to say what it would take; writes nothing.
+///
+/// # Errors
+/// Those of the plan and of reading the sampled parts.
+pub fn dry_run(job: &TileJob) -> Result<(Plan, Estimate)> {
+    job.validate()?;
+    let kind = OutputKind::from_path(&job.target.path)?;
+    job.target.check(kind)?;
+    let plan = Plan::new(job)?;
+    let estimate = Estimate::sample(&plan, kind, &Png::default())?;
+    Ok((plan, estimate))
+}
+
+fn info(job: &TileJob, plan: &Plan, format: TileFormat) -> TilesetInfo {
+    let labels = &job.labels;
+    let stem = || job.target.path.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let name = labels.name.clone().or_else(stem).unwrap_or_else(|| "tiles".to_owned());
+    let mut info = TilesetInfo::new(name, plan.bounds, format, job.tile_size as u32)
+        .with_zooms(plan.pyramid.min(), plan.max_zoom);
+    info.description.clone_from(&labels.description);
+    info.attribution.clone_from(&labels.attribution);
+    info.kind = labels.kind;
+    info.url.clone_from(&labels.url);
+    info.scheme = job.scheme;
+    info
+}

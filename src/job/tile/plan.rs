@@ -7,7 +7,9 @@ use super::look::{self, Look};
 use super::{TileJob, stretch};
 use crate::block::SampleType;
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, MAX_ZOOM, TileCoord, WEB_MERCATOR_HALF as HALF, latitude, longitude, mercator, resolution};
+use crate::grid::{
+    Bounds, MAX_ZOOM, TileCoord, WEB_MERCATOR_HALF as HALF, latitude, longitude, mercator, resolution,
+};
 use crate::pyramid::{Pyramid, TileRange};
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::source::Selection;
@@ -127,7 +129,7 @@ impl Plan {
         for ((sketch, read), (look, scale)) in
             sketches.into_iter().zip(reads).zip(looks.into_iter().zip(scales))
         {
-            inputs.push(sketch.planned(read, look, scale, base, job)?);
+            inputs.push(sketch.planned(read, look, scale, base, job));
         }
         let ranges = ranges(&inputs, base, job.tile_size);
         let span = span(&inputs, resampling, job.tile_size);
@@ -170,8 +172,25 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// How many tiles of a metatile may be written.
+    pub(super) fn tiles_under(&self, metatile: TileCoord) -> u64 {
+        let highest = self.max_zoom.min(self.pyramid.base());
+        let levels = self.pyramid.root().max(self.pyramid.min())..=highest;
+        let at = |z: u8| {
+            let shift = z - self.pyramid.root();
+            let (x, y) = (metatile.x << shift, metatile.y << shift);
+            let side = 0..1u32 << shift;
+            let tiles = side.clone().flat_map(|j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)));
+            tiles.filter(|t| self.pyramid.contains(*t)).count() as u64
+        };
+        levels.map(at).sum()
+    }
+}
+
 fn nothing(job: &TileJob) -> Error {
-    let extent = if job.bbox.is_some() { "the extent of --bbox" } else { "Web Mercator (85.06° S to 85.06° N)" };
+    let extent =
+        if job.bbox.is_some() { "the extent of --bbox" } else { "Web Mercator (85.06° S to 85.06° N)" };
     let all = if job.inputs.len() > 1 { "none of the inputs" } else { "the raster does not" };
     let verb = if job.inputs.len() > 1 { "reaches" } else { "reach" };
     Error::input(&job.inputs[0].path, format!("{all} {verb} into {extent}: no tiles to make"))
@@ -188,6 +207,7 @@ pub(super) struct Sketch {
 }
 
 /// Which overview is read, and its size.
+#[derive(Clone, Copy)]
 struct Read {
     level: Option<usize>,
     size: Size,
@@ -199,12 +219,14 @@ impl Sketch {
         let (selection, look, guess) = look::choose(&description).map_err(|e| spec.error(e))?;
         guesses.extend(guess.map(|g| format!("{}: {g}", spec.path.display())));
         let mut locator = spec.locator(&description.georeferencing, description.size)?;
-        let footprint = footprint(description.size, |points| locator.to_mercator(points)).ok_or_else(|| {
-            spec.error(
+        let footprint =
+            footprint(description.size, |points| locator.to_mercator(points)).ok_or_else(|| {
+                spec.error(
                 "no part of it can be carried over to Web Mercator (85.06° S to 85.06° N): no tiles to make",
             )
-        })?;
-        let block = description.block.area().saturating_mul(selection.sample_type.bytes() * selection.bands.len());
+            })?;
+        let block =
+            description.block.area().saturating_mul(selection.sample_type.bytes() * selection.bands.len());
         let most = job.memory / 4;
         if block > most {
             return Err(spec.error(format!(
@@ -235,7 +257,10 @@ impl Sketch {
         let fits = |(_, size): &(usize, &Size)| ratio(size) < scale + 0.1 && ratio(size) > 1.0;
         let best = self.description.overviews.iter().enumerate().filter(fits);
         let best = best.max_by(|a, b| ratio(a.1).total_cmp(&ratio(b.1)));
-        best.map_or(Read { level: None, size: full }, |(level, size)| Read { level: Some(level), size: *size })
+        best.map_or(Read { level: None, size: full }, |(level, size)| Read {
+            level: Some(level),
+            size: *size,
+        })
     }
 
     /// Full-resolution source pixels per target pixel of a level.
@@ -275,7 +300,7 @@ impl Sketch {
         scales.into_iter().rfind(|s| *s <= 8.0 * typical).unwrap_or(mean).max(mean)
     }
 
-    fn planned(self, read: Read, look: Look, scale: f64, base: u8, job: &TileJob) -> Result<PlannedInput> {
+    fn planned(self, read: Read, look: Look, scale: f64, base: u8, job: &TileJob) -> PlannedInput {
         let step = resolution(base, job.tile_size);
         let whole = [Bounds { west: -HALF, south: -HALF, east: HALF, north: HALF }];
         let wanted: Vec<Bounds> = job.bbox.map_or_else(|| whole.to_vec(), mercator_boxes);
@@ -283,7 +308,8 @@ impl Sketch {
             let grown = self.footprint.ranges.iter().map(move |b| b.expanded(grow));
             grown.flat_map(|b| wanted.iter().filter_map(move |w| b.intersection(w)))
         };
-        let windows = within(self.footprint.slack).map(|b| pixels(&b, step)).filter(|w| !w.is_empty()).collect();
+        let windows =
+            within(self.footprint.slack).map(|b| pixels(&b, step)).filter(|w| !w.is_empty()).collect();
         let extent = within(0.0).collect();
         let pixel_bytes = self.selection.sample_type.bytes() * self.selection.bands.len() + 1;
         let block = match read.level {
@@ -291,7 +317,7 @@ impl Sketch {
             Some(_) if self.description.block.width >= self.description.size.width => Size::new(512, 512),
             _ => self.description.block,
         };
-        Ok(PlannedInput {
+        PlannedInput {
             layout: ChunkLayout::new(read.size, block, pixel_bytes),
             size: read.size,
             level: read.level,
@@ -302,7 +328,7 @@ impl Sketch {
             extent,
             windows,
             scale,
-        })
+        }
     }
 
     fn mercator(&self) -> &[Bounds] {

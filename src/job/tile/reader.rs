@@ -75,11 +75,8 @@ impl<'a> TileReader<'a> {
             for piece in pieces(&grid, input.size, self.plan.resampling) {
                 let source = fetch(self.cache, index, input, &open.source, piece.source)?;
                 if !source.validity.is_empty() {
-                    let source = if self.plan.mixed {
-                        input.look.render_as(source, self.plan.bands)
-                    } else {
-                        source
-                    };
+                    let source =
+                        if self.plan.mixed { input.look.render_as(source, self.plan.bands) } else { source };
                     strands.push(Strand { grid: Arc::clone(&grid), target: piece.target, source });
                 }
             }
@@ -110,7 +107,12 @@ impl<'a> TileReader<'a> {
 }
 
 /// The coordinate grid of a metatile in the pixels of what is read of an input.
-fn coordinates(plan: &Plan, input: &PlannedInput, locator: &mut Locator, window: Window) -> Result<CoordGrid> {
+fn coordinates(
+    plan: &Plan,
+    input: &PlannedInput,
+    locator: &mut Locator,
+    window: Window,
+) -> Result<CoordGrid> {
     // The square's own edge is ambiguous: the antimeridian is both 180° and −180°.
     const EDGE: f64 = WEB_MERCATOR_HALF - 1e-5;
     let step = resolution(plan.pyramid.base(), plan.tile_size);

@@ -80,14 +80,12 @@ fn sample(sketch: &Sketch) -> Result<Vec<f64>> {
     let stride = all.len().div_ceil(WINDOWS);
     let (first, rest): (Vec<_>, Vec<_>) = (0..all.len()).partition(|i| i % stride == stride / 2);
     let mut values = Vec::new();
-    let mut windows = 0;
-    for index in first.iter().chain(&rest) {
+    for (windows, index) in first.iter().chain(&rest).enumerate() {
         if windows >= first.len() && !values.is_empty() {
             break;
         }
         let (column, row) = all[*index];
         collect(&source.read(layout.window(column, row))?, &mut values);
-        windows += 1;
     }
     Ok(values)
 }

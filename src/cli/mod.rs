@@ -1,0 +1,115 @@
+//! The command line: flags become a job that is valid by construction; nothing of clap enters the library.
+
+mod info;
+mod parse;
+mod progress;
+mod signals;
+mod tile;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tileloom::raster::environment;
+use tileloom::{Error, Result};
+
+/// Rasters to tiles: fast, in bounded memory, straight into the final file.
+#[derive(Debug, Parser)]
+#[command(name = "tileloom", version, about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an input cannot be read or holds nothing to \
+                          tile; 4 the output cannot be written; 130, 143 stopped by Ctrl-C, SIGTERM.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Turn rasters into web map tiles.
+    Tile(Box<tile::TileArgs>),
+    /// Say what tileloom sees in a raster and what `tile` would do with it.
+    Info(info::InfoArgs),
+}
+
+/// Options that all commands share.
+#[derive(Debug, Args)]
+struct CommonArgs {
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but errors.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Also print GDAL's warnings.
+    #[arg(short, long)]
+    verbose: bool,
+    /// GDAL configuration option; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    config: Vec<String>,
+}
+
+impl CommonArgs {
+    /// Puts the settings of GDAL in force.
+    fn apply(&self) -> Result<()> {
+        let verbose = self.verbose && !self.quiet;
+        environment::prepare(&self.config, move |text| {
+            if verbose {
+                note(&format!("GDAL: {text}"));
+            }
+        })
+    }
+}
+
+/// Parses the command line and runs what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse_from(parse::normalised(std::env::args_os()));
+    let result = match &cli.command {
+        Command::Tile(args) => tile::run(args),
+        Command::Info(args) => info::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(&format!("tileloom: {}", chain(&error)));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// An error and what caused it on one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A line on standard error; when that is closed nobody can be told.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Writes the result to standard output. A reader that has gone away, as `head` does, is no failure.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::output("standard output", e.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// JSON with a line's end.
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::Internal(e.to_string()))?;
+    Ok(text + "\n")
+}
+
+fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}

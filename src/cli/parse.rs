@@ -1,0 +1,150 @@
+//! Values of options, and the spellings people bring from other tools.
+
+use std::ffi::OsString;
+
+use tileloom::grid::{Bounds, MAX_ZOOM};
+
+/// Single-dash options of GDAL's classic utilities and their names here.
+const GDAL_NAMES: [(&str, &str); 14] = [
+    ("-s_srs", "--src-crs"),
+    ("--s_srs", "--src-crs"),
+    ("-a_srs", "--src-crs"),
+    ("-a_ullr", "--a-ullr"),
+    ("-srcnodata", "--src-nodata"),
+    ("--srcnodata", "--src-nodata"),
+    ("-a_nodata", "--src-nodata"),
+    ("-oo", "--oo"),
+    ("-q", "--quiet"),
+    ("-ot", "--ot"),
+    ("-overwrite", "--overwrite"),
+    ("-scale", "--scale"),
+    ("-wm", "--memory"),
+    ("--tilesize", "--tile-size"),
+];
+
+/// The arguments with GDAL's single-dash names replaced, up to a `--`.
+pub fn normalised(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut literal = false;
+    args.map(|arg| {
+        literal |= arg == "--";
+        let known = GDAL_NAMES.iter().find(|(theirs, _)| !literal && arg == *theirs);
+        known.map_or(arg, |(_, ours)| OsString::from(ours))
+    })
+    .collect()
+}
+
+/// Zoom levels: `7`, `5-12`, `5..12`, `5-`, `-12`.
+pub fn zooms(text: &str) -> Result<(Option<u8>, Option<u8>), String> {
+    let level = |t: &str| -> Result<Option<u8>, String> {
+        if t.is_empty() {
+            return Ok(None);
+        }
+        match t.trim().parse::<u8>() {
+            Ok(z) if z <= MAX_ZOOM => Ok(Some(z)),
+            _ => Err(format!("'{t}' is no zoom level: give 0 to {MAX_ZOOM}, for instance 5-12")),
+        }
+    };
+    let range = text.split_once("..").or_else(|| text.split_once('-'));
+    let (min, max) = match range {
+        Some((min, max)) => (level(min)?, level(max)?),
+        None => (level(text)?, level(text)?),
+    };
+    match (min, max) {
+        (None, None) => Err("give a zoom level or a range, for instance 5-12".to_owned()),
+        (Some(a), Some(b)) if a > b => Err(format!("the lowest zoom {a} is above the highest, {b}")),
+        both => Ok(both),
+    }
+}
+
+/// Bytes: `500M`, `2G`, `300 MB`; a bare number means megabytes, as GDAL has it.
+pub fn memory(text: &str) -> Result<usize, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim();
+    let unit = text[text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len()..].to_ascii_lowercase();
+    let factor: f64 = match unit.as_str() {
+        "" | "m" | "mb" | "mib" => 1024.0 * 1024.0,
+        "k" | "kb" | "kib" => 1024.0,
+        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "b" => 1.0,
+        _ => return Err(format!("unknown unit '{unit}': give for instance 500M or 2G")),
+    };
+    match digits.parse::<f64>() {
+        Ok(n) if n > 0.0 && n.is_finite() && n * factor < 1e15 => Ok((n * factor) as usize),
+        _ => Err(format!("'{text}' is no amount of memory: give for instance 500M or 2G")),
+    }
+}
+
+fn numbers(text: &str) -> Result<Vec<f64>, String> {
+    let parts = text.split([',', ' ']).filter(|p| !p.is_empty());
+    let number = |p: &str| match p.to_ascii_lowercase().as_str() {
+        "nan" => Ok(f64::NAN),
+        other => other.parse::<f64>().map_err(|_| format!("'{p}' is not a number")),
+    };
+    parts.map(number).collect()
+}
+
+/// `WEST,SOUTH,EAST,NORTH`.
+pub fn bbox(text: &str) -> Result<Bounds, String> {
+    match numbers(text)?[..] {
+        [west, south, east, north] => Ok(Bounds { west, south, east, north }),
+        _ => Err("give WEST,SOUTH,EAST,NORTH".to_owned()),
+    }
+}
+
+/// `MIN,MAX`.
+pub fn scale(text: &str) -> Result<(f64, f64), String> {
+    match numbers(text)?[..] {
+        [min, max] if min < max => Ok((min, max)),
+        [_, _] => Err("the first value must be below the second".to_owned()),
+        _ => Err("give MIN,MAX".to_owned()),
+    }
+}
+
+/// One value for all bands, or one per band.
+pub fn nodata(text: &str) -> Result<NodataValues, String> {
+    let values = numbers(text)?;
+    if values.is_empty() { Err("give a value, or one per band".to_owned()) } else { Ok(NodataValues(values)) }
+}
+
+/// Values of `--src-nodata`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodataValues(pub Vec<f64>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zooms_come_in_the_spellings_of_other_tools() {
+        assert_eq!(zooms("5-12"), Ok((Some(5), Some(12))));
+        assert_eq!(zooms("5..12"), Ok((Some(5), Some(12))));
+        assert_eq!(zooms("7"), Ok((Some(7), Some(7))));
+        assert_eq!(zooms("7-"), Ok((Some(7), None)));
+        assert_eq!(zooms("..9"), Ok((None, Some(9))));
+        for bad in ["", "-", "12-5", "31", "a", "1-2-3", "1.5"] {
+            assert!(zooms(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn memory_has_units() {
+        assert_eq!(memory("300"), Ok(300 << 20));
+        assert_eq!(memory("1.5G"), Ok(3 << 29));
+        assert_eq!(memory("64 kB"), Ok(64 << 10));
+        assert!(memory("0").is_err() && memory("-5M").is_err() && memory("5T").is_err());
+    }
+
+    #[test]
+    fn boxes_take_negative_numbers_with_commas_or_spaces() {
+        let b = bbox("-10.5, -20 30,40").expect("four numbers");
+        assert_eq!((b.west, b.south, b.east, b.north), (-10.5, -20.0, 30.0, 40.0));
+        assert!(bbox("1,2,3").is_err() && bbox("a,2,3,4").is_err());
+    }
+
+    #[test]
+    fn gdal_names_are_replaced_up_to_two_dashes() {
+        let args = ["tile", "-s_srs", "EPSG:4326", "--", "-oo"].map(OsString::from);
+        let ours = normalised(args.into_iter());
+        assert_eq!(ours, ["tile", "--src-crs", "EPSG:4326", "--", "-oo"].map(OsString::from));
+    }
+}

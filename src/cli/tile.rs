@@ -1,0 +1,313 @@
+//! `tileloom tile`.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+use serde::Serialize;
+use tileloom::job::tile::{Budget, Estimate, Labels, Plan, Report, TileJob, dry_run, run as run_job};
+use tileloom::pipeline::Monitor;
+use tileloom::raster::SourceSpec;
+use tileloom::resampling::Resampling;
+use tileloom::sink::Target;
+use tileloom::tileset::{LayerKind, Scheme};
+use tileloom::{Error, Result};
+
+use super::parse::{self, NodataValues};
+use super::progress::{Mode, Progress};
+use super::{CommonArgs, json, print, signals};
+
+/// Options of `tile`, as they are written.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // they mirror flags
+pub struct TileArgs {
+    /// Rasters to tile (anything GDAL reads), later ones over earlier ones, and the output: a folder, or a file that
+    /// ends in .mbtiles or .pmtiles.
+    #[arg(required = true, value_name = "INPUT... OUTPUT")]
+    paths: Vec<PathBuf>,
+    /// The output; all other paths are inputs then.
+    #[arg(short, long, value_name = "OUTPUT")]
+    output: Option<PathBuf>,
+    /// Replace an existing tile set once the new one is complete.
+    #[arg(long)]
+    overwrite: bool,
+    /// Zoom levels: 12, 5-12 or 5..12 [default: see --min-zoom and --max-zoom].
+    #[arg(short = 'z', long = "zoom", visible_alias = "zoom-levels", value_parser = parse::zooms, value_name = "LEVELS", allow_hyphen_values = true)]
+    zooms: Option<(Option<u8>, Option<u8>)>,
+    /// Lowest zoom level [default: the highest at which everything fits one tile].
+    #[arg(long, value_name = "LEVEL", conflicts_with = "zooms")]
+    min_zoom: Option<u8>,
+    /// Highest zoom level [default: the one closest to the resolution of the finest input].
+    #[arg(long, value_name = "LEVEL", conflicts_with = "zooms")]
+    max_zoom: Option<u8>,
+    /// How the highest level is made: nearest, bilinear, cubic, cubicspline, lanczos, average, mode [default: cubic; nearest
+    /// for palettes and --categorical].
+    #[arg(short, long, value_name = "METHOD")]
+    resampling: Option<Resampling>,
+    /// How lower levels are made from the one above: average, nearest, mode [default: average; mode for palettes and
+    /// --categorical].
+    #[arg(long, value_name = "METHOD")]
+    overview_resampling: Option<Resampling>,
+    /// Treat values as names of classes: none is made up.
+    #[arg(long)]
+    categorical: bool,
+    /// Values to show black and white [default: as they are for 8-bit rasters, else the 2nd and 98th percentile].
+    #[arg(long, value_name = "MIN,MAX", value_parser = parse::scale, allow_hyphen_values = true)]
+    scale: Option<(f64, f64)>,
+    /// Side of a tile in pixels: 256 or 512.
+    #[arg(long, value_name = "PIXELS", default_value_t = 256)]
+    tile_size: usize,
+    /// Numbering of the rows in a folder.
+    #[arg(long, value_name = "xyz|tms", default_value = "xyz", value_parser = scheme)]
+    convention: Scheme,
+    /// The same as --convention xyz.
+    #[arg(long, conflicts_with = "convention", action = ArgAction::SetTrue)]
+    xyz: bool,
+    /// Make tiles only within this extent in degrees.
+    #[arg(long, value_name = "W,S,E,N", value_parser = parse::bbox, allow_hyphen_values = true)]
+    bbox: Option<tileloom::grid::Bounds>,
+    /// The CRS to assume instead of the one the inputs declare.
+    #[arg(long, value_name = "CRS")]
+    src_crs: Option<String>,
+    /// Upper left and lower right corner to assume instead of the georeferencing the inputs declare.
+    #[arg(long, num_args = 4, value_names = ["ULX", "ULY", "LRX", "LRY"], allow_negative_numbers = true)]
+    a_ullr: Option<Vec<f64>>,
+    /// Values without data to assume instead of the declared ones: one, or one per band.
+    #[arg(long, value_name = "VALUES", value_parser = parse::nodata, allow_hyphen_values = true)]
+    src_nodata: Option<NodataValues>,
+    /// GDAL open option; may be repeated.
+    #[arg(long = "oo", value_name = "KEY=VALUE")]
+    open_options: Vec<String>,
+    /// Name of the tile set [default: the output's].
+    #[arg(long, visible_alias = "title")]
+    name: Option<String>,
+    /// Description of the tile set.
+    #[arg(long)]
+    description: Option<String>,
+    /// Whom to credit.
+    #[arg(long)]
+    attribution: Option<String>,
+    /// The tiles lie over a map [default].
+    #[arg(long, conflicts_with = "baselayer")]
+    overlay: bool,
+    /// The tiles are the map.
+    #[arg(long)]
+    baselayer: bool,
+    /// Where a folder of tiles will be served: base address, or a template with {z}, {x} and {y}.
+    #[arg(long)]
+    url: Option<String>,
+    /// Say what would be made and what it would take, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Threads that compute [default: the processors granted].
+    #[arg(short = 'j', long, visible_alias = "num-threads", alias = "processes", value_name = "N")]
+    threads: Option<usize>,
+    /// Threads that read [default: as many as compute].
+    #[arg(long, value_name = "N")]
+    readers: Option<usize>,
+    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 384M].
+    #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
+    memory: Option<usize>,
+    /// Folder for the file an archive is assembled from [default: beside the output].
+    #[arg(long, value_name = "FOLDER")]
+    tmp_dir: Option<PathBuf>,
+    /// How to show progress on standard error.
+    #[arg(long, value_enum, default_value = "auto")]
+    progress: Mode,
+    /// Print how busy each stage was.
+    #[arg(long)]
+    stats: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+fn scheme(text: &str) -> Result<Scheme, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "xyz" => Ok(Scheme::Xyz),
+        "tms" => Ok(Scheme::Tms),
+        _ => Err("known are xyz and tms".to_owned()),
+    }
+}
+
+impl TileArgs {
+    /// The job the flags describe.
+    fn job(&self) -> Result<TileJob> {
+        let (inputs, output) = match &self.output {
+            Some(output) => (&self.paths[..], output),
+            None => match &self.paths[..] {
+                [] | [_] => {
+                    return Err(Error::Usage("give at least one input and an output".to_owned()));
+                }
+                [inputs @ .., output] => (inputs, output),
+            },
+        };
+        let a_ullr = self.a_ullr.as_ref().and_then(|v| <[f64; 4]>::try_from(&v[..]).ok());
+        let source = |path: &PathBuf| SourceSpec {
+            path: path.clone(),
+            open_options: self.open_options.clone(),
+            src_crs: self.src_crs.clone(),
+            a_ullr,
+            src_nodata: self.src_nodata.as_ref().map_or_else(Vec::new, |v| v.0.clone()),
+        };
+        let target =
+            Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: self.tmp_dir.clone() };
+        let mut job = TileJob::new(inputs.iter().map(source).collect(), target);
+        (job.min_zoom, job.max_zoom) = self.zooms.unwrap_or((self.min_zoom, self.max_zoom));
+        job.resampling = self.resampling;
+        job.overview_resampling = self.overview_resampling;
+        job.categorical = self.categorical;
+        job.scale = self.scale;
+        job.tile_size = self.tile_size;
+        job.scheme = self.convention;
+        job.bbox = self.bbox;
+        job.labels = Labels {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            attribution: self.attribution.clone(),
+            kind: if self.baselayer { LayerKind::Baselayer } else { LayerKind::Overlay },
+            url: self.url.clone(),
+        };
+        for (name, count) in [("--threads", self.threads), ("--readers", self.readers)] {
+            if let Some(n) = count.filter(|n| !(1..=1024).contains(n)) {
+                return Err(Error::Usage(format!("{name} {n}: give 1 to 1024")));
+            }
+        }
+        let granted = std::env::var("GDAL_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+        job.threads = self.threads.or(granted).unwrap_or(job.threads);
+        job.readers = self.readers.unwrap_or(job.threads);
+        job.memory = self.memory.unwrap_or(job.memory);
+        job.validate()?;
+        Ok(job)
+    }
+}
+
+/// Runs `tileloom tile`.
+pub fn run(args: &TileArgs) -> Result<()> {
+    args.common.apply()?;
+    let job = args.job()?;
+    if args.dry_run {
+        let (plan, estimate) = dry_run(&job)?;
+        let preview = Preview::new(&job, &plan, estimate);
+        return print(&if args.common.json { json(&preview)? } else { preview.text() });
+    }
+    let monitor = Monitor::new();
+    signals::cancel_on_signal(&monitor);
+    let mode = if args.common.quiet { Mode::None } else { args.progress };
+    let mut display = None;
+    let result = run_job(&job, &monitor, |_, total| display = Some(Progress::start(mode, &monitor, total)));
+    drop(display);
+    let report = result?;
+    if args.common.json {
+        print(&json(&report)?)
+    } else if args.common.quiet {
+        Ok(())
+    } else {
+        print(&text(&report, args.stats))
+    }
+}
+
+/// What `--dry-run` has to say.
+#[derive(Debug, Serialize)]
+struct Preview<'a> {
+    output: &'a PathBuf,
+    min_zoom: u8,
+    max_zoom: u8,
+    resampling: &'static str,
+    overview_resampling: &'static str,
+    bounds: [f64; 4],
+    guesses: &'a [String],
+    #[serde(flatten)]
+    estimate: Estimate,
+    memory: Budget,
+    readers: usize,
+    threads: usize,
+}
+
+impl<'a> Preview<'a> {
+    fn new(job: &'a TileJob, plan: &'a Plan, estimate: Estimate) -> Self {
+        let b = plan.bounds;
+        Self {
+            output: &job.target.path,
+            min_zoom: plan.pyramid.min(),
+            max_zoom: plan.max_zoom,
+            resampling: plan.resampling.name(),
+            overview_resampling: plan.overview_resampling.name(),
+            bounds: [b.west, b.south, b.east, b.north],
+            guesses: &plan.guesses,
+            estimate,
+            memory: plan.budget,
+            readers: job.readers,
+            threads: job.threads,
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut t = String::new();
+        let e = &self.estimate;
+        for (zoom, tiles) in &e.tiles_per_zoom {
+            let _ = writeln!(t, "zoom {zoom:>2}: {tiles:>10} tiles");
+        }
+        let _ =
+            writeln!(t, "at most {} tiles; of those sampled {:.0} % hold data", e.tiles, e.filled * 100.0);
+        let _ = writeln!(
+            t,
+            "about {} in {}, {} of disk while it is made (from {} of {} blocks)",
+            size(e.bytes),
+            self.output.display(),
+            size(e.disk),
+            e.sampled.0,
+            e.sampled.1
+        );
+        let m = &self.memory;
+        let all = m.fixed + m.pyramid + m.chunks + m.in_flight;
+        let _ =
+            writeln!(t, "{} of memory, {} threads, {} readers", size(all as u64), self.threads, self.readers);
+        let _ = writeln!(t, "resampling {}, lower levels {}", self.resampling, self.overview_resampling);
+        guesses(&mut t, self.guesses);
+        t
+    }
+}
+
+fn text(report: &Report, stats: bool) -> String {
+    let mut t = String::new();
+    let duplicates = match report.duplicates {
+        0 => String::new(),
+        n => format!(", {n} stored once with another"),
+    };
+    let _ = writeln!(
+        t,
+        "{}: zoom {}-{}, {} tiles ({} empty left out{duplicates}), {}",
+        report.output.display(),
+        report.min_zoom,
+        report.max_zoom,
+        report.tiles,
+        report.empty,
+        size(report.bytes)
+    );
+    let [west, south, east, north] = report.bounds;
+    let _ = writeln!(t, "bounds {west:.6},{south:.6},{east:.6},{north:.6}");
+    guesses(&mut t, &report.guesses);
+    let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
+    let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
+    if stats {
+        let _ = write!(t, "{}", report.stats);
+        let _ = writeln!(t, "decoded {} of source pixels", size(report.decoded));
+    }
+    t
+}
+
+fn guesses(t: &mut String, guesses: &[String]) {
+    for guess in guesses {
+        let _ = writeln!(t, "chosen: {guess}");
+    }
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        10_000_000..10_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}

@@ -1,0 +1,72 @@
+//! What a job would take: a few of its metatiles are made and weighed.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Plan;
+use super::reader::TileReader;
+use super::weave::Loom;
+use crate::encode::TileEncoder;
+use crate::error::Result;
+use crate::raster::chunks::ChunkCache;
+use crate::sink::OutputKind;
+
+/// Metatiles that are made to find out how large tiles are.
+const SAMPLES: usize = 12;
+
+/// Bytes a container needs beside each tile: directory entries, rows of an index, half a block of a file system.
+const fn overhead(kind: OutputKind) -> u64 {
+    match kind {
+        OutputKind::Folder => 2048,
+        OutputKind::Mbtiles => 120,
+        OutputKind::Pmtiles => 8,
+    }
+}
+
+/// The expected size of a tile set.
+#[derive(Debug, Clone, Serialize)]
+pub struct Estimate {
+    /// Tiles that may exist at each level; those without data are not yet left out.
+    pub tiles_per_zoom: BTreeMap<u8, u64>,
+    /// Their sum.
+    pub tiles: u64,
+    /// Share of the sampled tiles that hold data.
+    pub filled: f64,
+    /// Expected size of the tile set.
+    pub bytes: u64,
+    /// Expected disk space while it is being made: an archive is assembled from a spool of the same size.
+    pub disk: u64,
+    /// Metatiles that were made for it, out of how many.
+    pub sampled: (usize, usize),
+}
+
+impl Estimate {
+    /// Makes metatiles spread evenly over the job and extrapolates.
+    ///
+    /// # Errors
+    /// When a sampled part cannot be read.
+    pub fn sample(plan: &Plan, kind: OutputKind, encoder: &dyn TileEncoder) -> Result<Self> {
+        let metatiles = plan.pyramid.metatiles(1);
+        let stride = metatiles.len().div_ceil(SAMPLES).max(1);
+        let cache = ChunkCache::new(plan.budget.chunks);
+        let mut reader = TileReader::new(plan, &cache);
+        let loom = Loom::new(plan, encoder);
+        let (mut planned, mut tiles) = (0, Vec::new());
+        let chosen: Vec<_> = metatiles.iter().skip(stride / 2).step_by(stride).collect();
+        for metatile in &chosen {
+            loom.levels(reader.read(**metatile)?, &mut tiles)?;
+            planned += plan.tiles_under(**metatile);
+        }
+        let bytes: u64 = tiles.iter().map(|t| t.bytes.len() as u64).sum();
+        let filled = tiles.len() as f64 / planned.max(1) as f64;
+        let mean = bytes as f64 / tiles.len().max(1) as f64;
+        let tiles_per_zoom = plan.counts();
+        let all: u64 = tiles_per_zoom.values().sum();
+        let expected = all as f64 * filled;
+        let size = (expected * mean) as u64 + expected as u64 * overhead(kind);
+        let disk = if kind == OutputKind::Folder { size } else { size * 2 };
+        let sampled = (chosen.len(), metatiles.len());
+        Ok(Self { tiles_per_zoom, tiles: all, filled, bytes: size, disk, sampled })
+    }
+}

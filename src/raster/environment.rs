@@ -1,0 +1,48 @@
+//! GDAL's settings for the whole process.
+
+use super::{raw, reason};
+use crate::error::{Error, Result};
+
+/// Settings that keep runs reproducible and free of surprises, unless the user sets them, by `--config` or in the
+/// environment: no pixel functions in Python, no threads behind the pool's back, no waiting for servers without end,
+/// and a small block cache, because source blocks are cached by tileloom itself.
+const DEFAULTS: [(&str, &str); 6] = [
+    ("VRT_NUM_THREADS", "1"),
+    ("GDAL_NUM_THREADS", "1"),
+    ("GDAL_VRT_ENABLE_PYTHON", "NO"),
+    ("GDAL_HTTP_CONNECTTIMEOUT", "15"),
+    ("GDAL_HTTP_TIMEOUT", "60"),
+    ("GDAL_CACHEMAX", "16"),
+];
+
+/// Applies the user's `KEY=VALUE` settings and tileloom's own defaults; to be called before the first raster is opened.
+/// GDAL's messages go to `heard`, which may be called from any thread.
+///
+/// # Errors
+/// [`Error::Usage`] for a setting that is not `KEY=VALUE`.
+pub fn prepare(settings: &[String], heard: impl Fn(&str) + Send + Sync + 'static) -> Result<()> {
+    let mut keys = Vec::new();
+    for setting in settings {
+        let (key, value) = setting
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| Error::Usage(format!("--config {setting}: give KEY=VALUE")))?;
+        set(key, value)?;
+        keys.push(key.to_ascii_uppercase());
+    }
+    for (key, value) in DEFAULTS {
+        if std::env::var_os(key).is_none() && !keys.iter().any(|k| k == key) {
+            set(key, value)?;
+        }
+    }
+    if std::env::var_os("PROJ_NETWORK").is_none() {
+        raw::disable_proj_network();
+    }
+    gdal::config::set_error_handler(move |_class, _number, text| heard(text));
+    Ok(())
+}
+
+fn set(key: &str, value: &str) -> Result<()> {
+    gdal::config::set_config_option(key, value)
+        .map_err(|e| Error::Usage(format!("--config {key}: {}", reason(&e))))
+}
