@@ -45,7 +45,7 @@ impl PmtilesSink {
     /// Creates the spool.
     ///
     /// # Errors
-    /// [`Error::Output`] when the target may not be written, [`Error::Internal`] for metadata no reader would take.
+    /// [`Error::Output`](crate::Error::Output) when the target may not be written, [`Error::Internal`](crate::Error::Internal) for metadata no reader would take.
     pub fn create(target: &Target, info: TilesetInfo) -> Result<Self> {
         info.validate()?;
         let claim = target.claim(OutputKind::Pmtiles)?;

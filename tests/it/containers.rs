@@ -140,7 +140,7 @@ fn names_in(dir: &Path) -> Vec<String> {
 /// The tiles of a folder, by path.
 fn read_folder(root: &Path) -> Tiles {
     let mut tiles = Tiles::new();
-    for z in names_in(root).iter().filter(|n| !n.ends_with(".json")) {
+    for z in names_in(root).iter().filter(|n| *n != "tilejson.json") {
         for x in names_in(&root.join(z)) {
             for y in names_in(&root.join(z).join(&x)) {
                 let bytes = std::fs::read(root.join(z).join(&x).join(&y)).expect("tile");

@@ -116,6 +116,27 @@ fn a_second_writer_is_refused_until_the_first_is_done() {
 }
 
 #[test]
+fn what_a_crashed_run_left_does_not_stop_the_next() {
+    let tiles = many(0..=2, 0);
+    for (kind, name) in KINDS {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let beside = |suffix: &str| dir.path().join(format!("{name}{suffix}"));
+        std::fs::write(beside(".partial-lock"), "").expect("lock");
+        std::fs::write(beside(".partial-spool"), "torn").expect("spool");
+        if kind == OutputKind::Folder {
+            std::fs::create_dir_all(beside(".partial").join("9/9")).expect("partial");
+        } else {
+            std::fs::write(beside(".partial"), "torn").expect("partial");
+        }
+        let target = Target::new(dir.path().join(name));
+        target.check(kind).expect("nobody holds the lock");
+        write(&target, &tiles, info(&tiles), 1);
+        assert_eq!(names_in(dir.path()), [name]);
+        assert!(!target.path.join("9").exists());
+    }
+}
+
+#[test]
 fn a_folder_that_is_no_tile_set_is_never_replaced() {
     let dir = tempfile::tempdir().expect("tempdir");
     let path = dir.path().join("set");
