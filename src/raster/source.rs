@@ -87,9 +87,12 @@ impl SourceSpec {
         Locator::new(self, georef, size).map_err(|e| self.error(e))
     }
 
-    /// An [`Error::Input`] about this raster.
+    /// An [`Error::Input`] about this raster. GDAL's reasons may begin with the path, which is said already.
     pub fn error(&self, reason: impl Into<String>) -> Error {
-        Error::input(&self.path, reason)
+        let reason = reason.into();
+        let path = format!("{}", self.path.display());
+        let bare = [format!("{path}: "), format!("{path}, ")].iter().find_map(|p| reason.strip_prefix(p));
+        Error::input(&self.path, bare.map_or_else(|| reason.clone(), str::to_owned))
     }
 }
 
@@ -168,8 +171,10 @@ impl Source {
     /// # Errors
     /// [`Error::Input`] naming the file and the window.
     pub fn read(&self, window: Window) -> Result<Block> {
-        for_sample_type!(self.sample_type, T => self.read_as::<T>(window))
-            .map_err(|e| self.spec.error(format!("cannot read {window}: {e}")))
+        for_sample_type!(self.sample_type, T => self.read_as::<T>(window)).map_err(|e| {
+            let path = format!("{}, ", self.spec.path.display());
+            self.spec.error(format!("cannot read {window}: {}", e.strip_prefix(&path).unwrap_or(&e)))
+        })
     }
 
     fn read_as<T: Sample>(&self, window: Window) -> Result<Block, String> {

@@ -16,8 +16,8 @@ pub struct Footprint {
     /// West to east in metres within the square; two when the raster crosses the antimeridian, the western end of the
     /// raster first.
     pub ranges: Vec<Bounds>,
-    /// Ground size of a source pixel in Web Mercator metres, after GDAL's suggestion for a warp: the diagonal there
-    /// over the diagonal in pixels.
+    /// Ground size of a source pixel in Web Mercator metres, after GDAL's suggestion for a warp: the way from the
+    /// upper left to the lower right corner over the diagonal in pixels.
     pub resolution: f64,
     /// How far beyond the ranges the raster may reach because its edges are curved, in metres.
     pub slack: f64,
@@ -34,11 +34,8 @@ pub fn footprint(size: Size, mut to_mercator: impl FnMut(&mut [Position])) -> Op
     to_mercator(&mut points);
     let lattice = Mercator { side: SIDE, points };
     let ranges = lattice.ranges();
-    let (south, north) = lattice.vertical()?;
     let width: f64 = ranges.iter().map(|b| b.east - b.west).sum();
-    let (columns, rows) = lattice.used();
-    let pixels = (columns * w).hypot(rows * h);
-    let diagonal = width.hypot(north - south);
+    let resolution = lattice.resolution(w, h)?;
     // Chords across a curved edge miss less the shorter they are: a quarter for each halving.
     let coarse = lattice.coarser().ranges();
     let slack = if coarse.len() == ranges.len() {
@@ -46,7 +43,7 @@ pub fn footprint(size: Size, mut to_mercator: impl FnMut(&mut [Position])) -> Op
     } else {
         width / SIDE as f64
     };
-    (!ranges.is_empty() && diagonal > 0.0).then(|| Footprint { ranges, resolution: diagonal / pixels, slack })
+    (!ranges.is_empty()).then_some(Footprint { ranges, resolution, slack })
 }
 
 /// The largest distance between two rectangles' edges; what rounding leaves is nothing.
@@ -156,16 +153,33 @@ impl Mercator {
         arcs
     }
 
-    /// Columns and rows of squares between the first and last position on the map.
-    fn used(&self) -> (f64, f64) {
-        let span = |on: &dyn Fn(usize) -> bool| {
-            let first = (0..=self.side).find(|&i| on(i)).unwrap_or(0);
-            let last = (0..=self.side).rfind(|&i| on(i)).unwrap_or(self.side);
-            (last - first).max(1) as f64
-        };
-        let column = |c: usize| (0..=self.side).any(|r| self.on_map(c, r));
-        let row = |r: usize| (0..=self.side).any(|c| self.on_map(c, r));
-        (span(&column), span(&row))
+    /// Metres per pixel along a diagonal; squares of the lattice are `w` × `h` pixels.
+    fn resolution(&self, w: f64, h: f64) -> Option<f64> {
+        let side = self.side;
+        let middle = side / 2;
+        let falling = |k: usize| (k, k);
+        let rising = |k: usize| (k, side - k);
+        let along = |k: usize| (k, middle);
+        let down = |k: usize| (middle, k);
+        let paths: [&dyn Fn(usize) -> (usize, usize); 4] = [&falling, &rising, &along, &down];
+        paths.iter().find_map(|path| self.path(path, w, h)).filter(|r| r.is_finite() && *r > 0.0)
+    }
+
+    /// Metres per pixel between the first and the last position of a path that lie on the map, eastings unrolled.
+    fn path(&self, at: &dyn Fn(usize) -> (usize, usize), w: f64, h: f64) -> Option<f64> {
+        let on_map = |k: &usize| self.on_map(at(*k).0, at(*k).1);
+        let steps: Vec<usize> = (0..=self.side).filter(on_map).collect();
+        let (first, last) = (at(*steps.first()?), at(*steps.last()?));
+        let circle = 2.0 * WEB_MERCATOR_HALF;
+        let mut east = 0.0;
+        for pair in steps.windows(2) {
+            let [p, q] = [pair[0], pair[1]].map(|k| self.at(at(k).0, at(k).1));
+            let step = q?.x - p?.x;
+            east += step - (step / circle).round() * circle;
+        }
+        let north = self.at(last.0, last.1)?.y - self.at(first.0, first.1)?.y;
+        let pixels = (last.0.abs_diff(first.0) as f64 * w).hypot(last.1.abs_diff(first.1) as f64 * h);
+        Some(east.hypot(north) / pixels).filter(|r| r.is_finite())
     }
 }
 
