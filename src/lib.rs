@@ -1,11 +1,13 @@
 //! tileloom turns rasters into tiles, in bounded memory, straight into the final file.
 
+#[macro_use]
 pub mod block;
 pub mod encode;
 pub mod error;
 pub mod grid;
 pub mod pipeline;
 pub mod resampling;
+pub(crate) mod simd;
 pub mod sink;
 pub mod warp;
 pub mod window;
