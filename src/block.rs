@@ -113,6 +113,13 @@ macro_rules! samples {
             }
         })*
 
+        /// Runs a generic body on the array inside [`Samples`], whatever its type: one dispatch per block.
+        macro_rules! for_samples {
+            ($value:expr, $array:ident => $body:expr) => {
+                match $value { $($crate::block::Samples::$variant($array) => $body,)* }
+            };
+        }
+
         /// Runs a generic body with the type alias `$T` bound to the Rust type of a [`SampleType`].
         macro_rules! for_sample_type {
             ($value:expr, $T:ident => $body:expr) => {
@@ -134,7 +141,7 @@ samples! {
     F64 f64, |v| v;
 }
 
-pub(crate) use for_sample_type;
+pub(crate) use {for_sample_type, for_samples};
 
 /// A zeroed array with axes (band, row, column) whose memory is pixel-interleaved.
 pub fn interleaved_zeros<T: Sample>(bands: usize, size: Size) -> Array3<T> {

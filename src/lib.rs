@@ -1,5 +1,6 @@
 //! tileloom turns rasters into tiles, in bounded memory, straight into the final file.
 
+#[macro_use]
 pub mod block;
 pub mod encode;
 pub mod error;
@@ -9,6 +10,7 @@ pub mod pipeline;
 pub mod pyramid;
 pub mod raster;
 pub mod resampling;
+pub(crate) mod simd;
 pub mod sink;
 pub mod tileset;
 pub mod warp;

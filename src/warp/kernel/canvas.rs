@@ -1,0 +1,89 @@
+//! The accumulating target of the warp: pixels of a window and how far each is covered.
+
+use ndarray::Array2;
+
+use super::pixel::Pixel;
+use crate::block::{Block, SampleType, Samples, Validity};
+use crate::window::Window;
+
+/// Pixels of a window of the tile matrix that sources are drawn on, one over the other.
+#[derive(Debug, Clone)]
+pub struct Canvas {
+    pub(super) window: Window,
+    pub(super) samples: Samples,
+    pub(super) coverage: Vec<u8>,
+}
+
+impl Canvas {
+    /// A canvas on which nothing is covered yet.
+    pub fn new(window: Window, sample_type: SampleType, bands: usize) -> Self {
+        Self {
+            window,
+            samples: Samples::zeros(sample_type, bands, window.size()),
+            coverage: vec![0; window.area()],
+        }
+    }
+
+    /// The pixels it stands for.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// The finished pixels, pixel-interleaved, zero where nothing is covered; `None` when nothing is covered at all.
+    pub fn into_block(self) -> Option<Block> {
+        if self.coverage.iter().all(|&c| c == 0) {
+            return None;
+        }
+        let coverage = Array2::from_shape_vec((self.window.height, self.window.width), self.coverage).ok()?;
+        let validity = Validity::PerPixel(coverage).simplified();
+        Some(Block { window: self.window, samples: self.samples, validity })
+    }
+}
+
+/// The memory of a canvas whose sample type is known.
+pub(super) struct Rows<'a, T> {
+    /// Pixel-interleaved samples.
+    pub samples: &'a mut [T],
+    /// One byte per pixel.
+    pub coverage: &'a mut [u8],
+    /// The canvas' window.
+    pub window: Window,
+    /// Samples per pixel.
+    pub bands: usize,
+}
+
+impl<T: Pixel> Rows<'_, T> {
+    /// The samples and coverage of `count` pixels to the right of an absolute position.
+    #[inline]
+    pub fn run(&mut self, x: i64, y: i64, count: usize) -> (&mut [T], &mut [u8]) {
+        let start = (y - self.window.y) as usize * self.window.width + (x - self.window.x) as usize;
+        (&mut self.samples[start * self.bands..][..count * self.bands], &mut self.coverage[start..][..count])
+    }
+}
+
+/// Puts a pixel over what is there: source-over with unpremultiplied colour. `replace` is for values that must not
+/// be mixed.
+#[inline]
+pub(super) fn compose<T: Pixel>(
+    target: &mut [T],
+    target_coverage: &mut u8,
+    values: &[T],
+    coverage: u8,
+    replace: bool,
+) {
+    if coverage == 0 {
+        return;
+    }
+    if replace || coverage == 255 || *target_coverage == 0 {
+        target.copy_from_slice(values);
+        *target_coverage = coverage;
+        return;
+    }
+    let over = f64::from(coverage) / 255.0;
+    let under = f64::from(*target_coverage) / 255.0 * (1.0 - over);
+    let sum = over + under;
+    for (t, v) in target.iter_mut().zip(values) {
+        *t = T::from_sum_f64((v.to_f64() * over + t.to_f64() * under) / sum);
+    }
+    *target_coverage = (sum * 255.0 + 0.5) as u8;
+}

@@ -1,0 +1,477 @@
+//! Separable kernels: columns of source pixels are summed first, all their bands at once, then rows.
+//!
+//! Work goes by cell rows of 32 target pixels. Where all source pixels of a row exist and are covered, which is
+//! checked once, the sums run over memory as it lies; elsewhere each pixel is looked at on its own.
+#![allow(clippy::inline_always, reason = "what is not inlined into the AVX2 build stays baseline code")]
+
+use super::canvas::{Rows, compose};
+use super::pixel::{Pixel, Real};
+use super::source::Source;
+use super::weights::{Axis, Taps};
+use super::{CELL, CoordGrid, Edges, Window, for_cells};
+use crate::resampling::Resampling;
+use crate::simd::{Kernel, Level, dispatch};
+
+/// Rows whose positions differ by less than this in y share the sums of their columns, in source pixels.
+const LEVEL_ROW: f64 = 1e-6;
+
+/// A weighted mean whose weights cancel down to less than this part of their magnitudes is not stable.
+const STABLE: f64 = 0.25;
+
+/// Less weight than this is rounding noise.
+const NOISE: f64 = 1e-6;
+
+/// Memory that is reused from row to row.
+struct Scratch<T: Pixel> {
+    x: Taps<T::Sum>,
+    y: Taps<T::Sum>,
+    /// Sums over columns.
+    columns: Vec<T::Sum>,
+    /// Weights of a single pixel, per axis.
+    single: [Vec<T::Sum>; 2],
+    /// Sums per band of a single pixel.
+    bands: Vec<T::Sum>,
+    /// Samples of a single pixel.
+    values: Vec<T>,
+}
+
+/// Resamples all cells of a piece.
+pub(super) fn convolve<T: Pixel>(
+    level: Level,
+    source: &Source<'_, T>,
+    grid: &CoordGrid,
+    piece: Window,
+    method: Resampling,
+    edges: Edges,
+    rows: &mut Rows<'_, T>,
+) {
+    let mut scratch = Scratch {
+        x: Taps::new(),
+        y: Taps::new(),
+        columns: Vec::new(),
+        single: [Vec::new(), Vec::new()],
+        bands: Vec::new(),
+        values: Vec::new(),
+    };
+    for_cells(grid, piece, |column, row| {
+        let (sx, sy) = grid.scale(column, row);
+        let (x, y) = (Axis::new(method, sx), Axis::new(method, sy));
+        let any_covered = method == Resampling::Average;
+        let cell = CellJob { source, grid, column, row, x, y, edges, any_covered };
+        // The common numbers of bands and taps are constants of their own build.
+        match (source.bands, x.taps(), y.taps()) {
+            (1, 2, 2) => dispatch(level, Build::<T, 1, 2>(cell, rows, &mut scratch)),
+            (1, 4, 4) => dispatch(level, Build::<T, 1, 4>(cell, rows, &mut scratch)),
+            (1, ..) => dispatch(level, Build::<T, 1, 0>(cell, rows, &mut scratch)),
+            (3, 2, 2) => dispatch(level, Build::<T, 3, 2>(cell, rows, &mut scratch)),
+            (3, 4, 4) => dispatch(level, Build::<T, 3, 4>(cell, rows, &mut scratch)),
+            (3, ..) => dispatch(level, Build::<T, 3, 0>(cell, rows, &mut scratch)),
+            (4, 2, 2) => dispatch(level, Build::<T, 4, 2>(cell, rows, &mut scratch)),
+            (4, 4, 4) => dispatch(level, Build::<T, 4, 4>(cell, rows, &mut scratch)),
+            (4, ..) => dispatch(level, Build::<T, 4, 0>(cell, rows, &mut scratch)),
+            _ => dispatch(level, Build::<T, 0, 0>(cell, rows, &mut scratch)),
+        }
+    });
+}
+
+/// One cell to resample.
+struct CellJob<'a, T> {
+    source: &'a Source<'a, T>,
+    grid: &'a CoordGrid,
+    column: usize,
+    row: usize,
+    x: Axis,
+    y: Axis,
+    edges: Edges,
+    any_covered: bool,
+}
+
+/// A cell to resample with `B` bands and `N` taps on both axes; 0 stands for any number.
+struct Build<'a, 'b, T: Pixel, const B: usize, const N: usize>(
+    CellJob<'a, T>,
+    &'a mut Rows<'b, T>,
+    &'a mut Scratch<T>,
+);
+
+impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self(cell, rows, scratch) = self;
+        let (mut xs, mut ys) = ([0.0; CELL], [0.0; CELL]);
+        let grid = cell.grid;
+        for line in 0..CELL {
+            if !grid.cell_row(cell.column, cell.row, line, &mut xs, &mut ys) {
+                return;
+            }
+            cell.x.fill(&xs, cell.source.window.x, &mut scratch.x);
+            cell.y.fill(&ys, cell.source.window.y, &mut scratch.y);
+            let x = grid.window().x + (cell.column * CELL) as i64;
+            let y = grid.window().y + (cell.row * CELL + line) as i64;
+            let (samples, coverage) = rows.run(x, y, CELL);
+            if let Some(extent) = cell.full_extent(&xs, &ys, scratch) {
+                cell.full_row::<B, N>(extent, &ys, scratch, samples);
+                coverage.fill(255);
+            } else {
+                cell.any_row::<B, N>(&xs, &ys, scratch, samples, coverage);
+            }
+        }
+    }
+}
+
+/// Smallest and largest base pixel of a row, per axis.
+#[derive(Clone, Copy)]
+struct Extent {
+    left: usize,
+    right: usize,
+}
+
+impl<T: Pixel> CellJob<'_, T> {
+    /// The columns of base pixels in a row of which every tap exists and is fully covered.
+    #[inline(always)]
+    fn full_extent(&self, xs: &[f64; CELL], ys: &[f64; CELL], scratch: &Scratch<T>) -> Option<Extent> {
+        let window = self.source.window;
+        let (rx, ry) = (self.x.radius(), self.y.radius());
+        if !(all_inside(xs, window.x, window.width, rx) && all_inside(ys, window.y, window.height, ry)) {
+            return None;
+        }
+        let (left, right) = min_max(&scratch.x.base);
+        let (top, bottom) = min_max(&scratch.y.base);
+        let full = self.source.is_full(left + 1 - rx, top + 1 - ry, right + rx + 1, bottom + ry + 1);
+        full.then_some(Extent { left, right })
+    }
+
+    /// A row of which every tap exists and is fully covered.
+    #[inline(always)]
+    fn full_row<const B: usize, const N: usize>(
+        &self,
+        extent: Extent,
+        ys: &[f64; CELL],
+        scratch: &mut Scratch<T>,
+        target: &mut [T],
+    ) {
+        let bands = if B == 0 { self.source.bands } else { B };
+        let taps = if N == 0 { self.x.taps() } else { N };
+        let Scratch { x, y, columns, .. } = scratch;
+        let lead = self.x.radius() - 1;
+        let span = extent.right - extent.left + taps;
+        let level = ys.iter().fold(true, |all, v| all & ((v - ys[0]).abs() < LEVEL_ROW));
+        let mut starts = [0; CELL];
+        if level && span <= CELL * taps / 2 {
+            grow(columns, span * bands);
+            self.sum_columns::<N>(extent.left - lead, &y.base, &y.weights, 0, span * bands, columns);
+            for (start, base) in starts.iter_mut().zip(&x.base) {
+                *start = (*base as usize - extent.left) * bands;
+            }
+        } else {
+            let room = (taps * bands).next_multiple_of(4);
+            grow(columns, CELL * room);
+            for i in 0..CELL {
+                starts[i] = i * room;
+                let left = x.base[i] as usize - lead;
+                self.sum_columns::<N>(left, &y.base, &y.weights, i, taps * bands, &mut columns[i * room..]);
+            }
+        }
+        if B == 0 {
+            for (i, pixel) in target.chunks_exact_mut(bands).enumerate() {
+                for (band, sample) in pixel.iter_mut().enumerate() {
+                    *sample = T::from_sum(sum_row_band(&columns[starts[i] + band..], bands, &x.weights, i));
+                }
+            }
+        } else {
+            sum_rows::<T, B, N>(columns, &starts, &x.weights, target);
+        }
+    }
+
+    /// Sums `count` samples of consecutive columns, from column `left` on, with the weights of position `i`.
+    #[inline(always)]
+    fn sum_columns<const N: usize>(
+        &self,
+        left: usize,
+        base: &[i32; CELL],
+        weights: &[[T::Sum; CELL]],
+        i: usize,
+        count: usize,
+        sums: &mut [T::Sum],
+    ) {
+        let taps = if N == 0 { weights.len() } else { N };
+        let weights = &weights[..taps];
+        let top = (base[i] + 1) as usize - taps / 2;
+        let stride = self.source.window.width * self.source.bands;
+        let start = top * stride + left * self.source.bands;
+        let mut k = 0;
+        while k + 4 < count {
+            sum_chunk::<T, N, 8>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
+            k += 8;
+        }
+        if k < count {
+            sum_chunk::<T, N, 4>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
+        }
+    }
+
+    /// A row in which taps may be missing.
+    #[inline(always)]
+    fn any_row<const B: usize, const N: usize>(
+        &self,
+        xs: &[f64; CELL],
+        ys: &[f64; CELL],
+        scratch: &mut Scratch<T>,
+        samples: &mut [T],
+        coverage: &mut [u8],
+    ) {
+        let bands = if B == 0 { self.source.bands } else { B };
+        for (i, (target, covered)) in samples.chunks_exact_mut(bands).zip(coverage).enumerate() {
+            let Some((column, row)) = self.source.locate(xs[i], ys[i]) else { continue };
+            if !self.any_covered && self.source.coverage_at(column, row) == 0 {
+                continue;
+            }
+            if self.is_full_at(&scratch.x, &scratch.y, i) {
+                self.full_pixel::<B, N>(scratch, i, target);
+                *covered = 255;
+            } else {
+                self.holed_pixel(scratch, i, xs[i], ys[i], target, covered);
+            }
+        }
+    }
+
+    /// Whether every tap of one pixel exists and is fully covered.
+    #[inline(always)]
+    fn is_full_at(&self, x: &Taps<T::Sum>, y: &Taps<T::Sum>, i: usize) -> bool {
+        let (rx, ry) = (self.x.radius() as i64, self.y.radius() as i64);
+        let (left, right) = (i64::from(x.base[i]) + 1 - rx, i64::from(x.base[i]) + rx);
+        let (top, bottom) = (i64::from(y.base[i]) + 1 - ry, i64::from(y.base[i]) + ry);
+        let window = self.source.window;
+        left >= 0
+            && top >= 0
+            && right < window.width as i64
+            && bottom < window.height as i64
+            && self.source.is_full(left as usize, top as usize, right as usize + 1, bottom as usize + 1)
+    }
+
+    /// One pixel of which every tap exists and is fully covered.
+    #[inline(always)]
+    fn full_pixel<const B: usize, const N: usize>(
+        &self,
+        scratch: &mut Scratch<T>,
+        i: usize,
+        target: &mut [T],
+    ) {
+        let bands = if B == 0 { self.source.bands } else { B };
+        let taps = if N == 0 { self.x.taps() } else { N };
+        let Scratch { x, y, columns, .. } = scratch;
+        grow(columns, taps * bands);
+        let left = (x.base[i] + 1) as usize - self.x.radius();
+        self.sum_columns::<N>(left, &y.base, &y.weights, i, taps * bands, columns);
+        for (band, sample) in target.iter_mut().enumerate() {
+            *sample = T::from_sum(sum_row_band(&columns[band..], bands, &x.weights, i));
+        }
+    }
+
+    /// One pixel with taps that do not exist or are not fully covered.
+    fn holed_pixel(
+        &self,
+        scratch: &mut Scratch<T>,
+        i: usize,
+        px: f64,
+        py: f64,
+        target: &mut [T],
+        covered: &mut u8,
+    ) {
+        let Scratch { x, y, single: [wx, wy], bands, values, .. } = scratch;
+        let (base_x, base_y) = (i64::from(x.base[i]), i64::from(y.base[i]));
+        let mut mean = None;
+        if !(self.x.is_plain_cubic() && self.y.is_plain_cubic()) {
+            for (weights, taps) in [(&mut *wx, &x.weights), (&mut *wy, &y.weights)] {
+                weights.clear();
+                weights.extend(taps.iter().map(|w| w[i]));
+            }
+            let sums = self.sum_covered(base_x, wx, base_y, wy, bands);
+            mean = (sums.weight > T::Sum::of(STABLE) * sums.magnitude).then_some(sums);
+        }
+        let sums = mean.unwrap_or_else(|| {
+            self.x.bilinear().weights_at(px, wx);
+            self.y.bilinear().weights_at(py, wy);
+            self.sum_covered(base_x, wx, base_y, wy, bands)
+        });
+        if sums.weight <= T::Sum::of(NOISE) {
+            return;
+        }
+        let coverage = match self.edges {
+            Edges::Hard => 255,
+            Edges::Soft => ((sums.weight / sums.existing).to_f64() * 255.0 + 0.5) as u8,
+        };
+        values.clear();
+        values.extend(bands.iter().map(|&sum| T::from_sum(sum / sums.weight)));
+        compose(target, covered, values, coverage, false);
+    }
+
+    /// Sums over the covered taps of one pixel; `bands` takes the sums of the samples.
+    fn sum_covered(
+        &self,
+        base_x: i64,
+        wx: &[T::Sum],
+        base_y: i64,
+        wy: &[T::Sum],
+        bands: &mut Vec<T::Sum>,
+    ) -> Sums<T::Sum> {
+        let window = self.source.window;
+        bands.clear();
+        bands.resize(self.source.bands, T::Sum::default());
+        let mut sums = Sums::default();
+        let existing = |base: i64, count: usize, len: usize| {
+            let first = base + 1 - (count / 2) as i64;
+            (0..count).filter_map(move |k| {
+                let at = first + k as i64;
+                (at >= 0 && at < len as i64).then_some((k, at as usize))
+            })
+        };
+        for (j, row) in existing(base_y, wy.len(), window.height) {
+            for (k, column) in existing(base_x, wx.len(), window.width) {
+                let weight = wy[j] * wx[k];
+                sums.existing = sums.existing + weight;
+                let coverage = self.source.coverage_at(column, row);
+                if coverage == 0 {
+                    continue;
+                }
+                let weight = weight * T::Sum::of(f64::from(coverage) / 255.0);
+                sums.weight = sums.weight + weight;
+                sums.magnitude = sums.magnitude + weight.abs();
+                for (sum, sample) in bands.iter_mut().zip(self.source.pixel(column, row)) {
+                    *sum = *sum + weight * sample.widen();
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Sums of the weights of one pixel's taps.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums<A> {
+    /// Of the taps that exist.
+    existing: A,
+    /// Of the covered ones, times their coverage.
+    weight: A,
+    /// The same of the absolute values.
+    magnitude: A,
+}
+
+/// Makes room for `count` sums and the lanes that are computed beyond them.
+#[inline(always)]
+fn grow<A: Real>(sums: &mut Vec<A>, count: usize) {
+    if sums.len() < count + 8 {
+        sums.resize(count + 8, A::default());
+    }
+}
+
+/// Smallest and largest of base pixels that are known to be inside.
+#[inline(always)]
+fn min_max(values: &[i32; CELL]) -> (usize, usize) {
+    let (low, high) = values.iter().fold((i32::MAX, i32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
+    (low as usize, high as usize)
+}
+
+/// Whether all taps of all positions lie in a window along one axis; false for positions that are not finite.
+#[inline(always)]
+fn all_inside(positions: &[f64; CELL], origin: i64, len: usize, radius: usize) -> bool {
+    let first = origin as f64 + radius as f64 - 0.5;
+    let end = origin as f64 + len as f64 - radius as f64 + 0.5;
+    positions.iter().fold(true, |all, &p| all & (p >= first) & (p < end))
+}
+
+/// Sums `L` samples of consecutive columns over the rows of the kernel, `N` of them unless it is 0.
+#[inline(always)]
+fn sum_chunk<T: Pixel, const N: usize, const L: usize>(
+    samples: &[T],
+    start: usize,
+    stride: usize,
+    weights: &[[T::Sum; CELL]],
+    i: usize,
+    sums: &mut [T::Sum],
+) {
+    let mut lanes = [T::Sum::default(); L];
+    let mut add = |j: usize, weight: T::Sum| {
+        let row = load::<T, L>(samples, start + j * stride);
+        for l in 0..L {
+            lanes[l] = lanes[l] + weight * row[l].widen();
+        }
+    };
+    if let (true, Some(weights)) = (N > 0, weights.first_chunk::<N>()) {
+        for j in 0..N {
+            add(j, weights[j][i]);
+        }
+    } else {
+        for (j, weight) in weights.iter().enumerate() {
+            add(j, weight[i]);
+        }
+    }
+    sums[..L].copy_from_slice(&lanes);
+}
+
+/// `L` samples, zeros beyond the end.
+#[inline(always)]
+fn load<T: Pixel, const L: usize>(samples: &[T], start: usize) -> [T; L] {
+    match samples.get(start..).and_then(|rest| rest.first_chunk()) {
+        Some(chunk) => *chunk,
+        None => load_end(samples, start),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn load_end<T: Pixel, const L: usize>(samples: &[T], start: usize) -> [T; L] {
+    std::array::from_fn(|l| samples.get(start + l).copied().unwrap_or_default())
+}
+
+/// Sums one band over the columns of the kernel.
+#[inline(always)]
+fn sum_row_band<A: Real>(columns: &[A], bands: usize, weights: &[[A; CELL]], i: usize) -> A {
+    let mut sum = A::default();
+    for (k, weight) in weights.iter().enumerate() {
+        sum = sum + weight[i] * columns[k * bands];
+    }
+    sum
+}
+
+/// Sums all `B` bands of 32 pixels over the columns of the kernel and rounds them.
+#[inline(always)]
+fn sum_rows<T: Pixel, const B: usize, const N: usize>(
+    columns: &[T::Sum],
+    starts: &[usize; CELL],
+    weights: &[[T::Sum; CELL]],
+    target: &mut [T],
+) {
+    let weights = if N == 0 { weights } else { &weights[..N] };
+    if B == 1 {
+        let mut sums = [T::Sum::default(); CELL];
+        for i in 0..CELL {
+            sums[i] = sum_row_band(&columns[starts[i]..][..weights.len()], 1, weights, i);
+        }
+        for (t, sum) in target.iter_mut().zip(sums) {
+            *t = T::from_sum(sum);
+        }
+        return;
+    }
+    // Three bands are summed as four lanes, the last of which is dropped.
+    let mut sums = [[T::Sum::default(); 4]; CELL];
+    for i in 0..CELL {
+        let pixel = &columns[starts[i]..][..(weights.len() - 1) * B + 4];
+        let mut lanes = [T::Sum::default(); 4];
+        for (k, weight) in weights.iter().enumerate() {
+            let weight = weight[i];
+            let tap = &pixel[k * B..][..4];
+            for l in 0..4 {
+                lanes[l] = lanes[l] + weight * tap[l];
+            }
+        }
+        sums[i] = lanes;
+    }
+    let mut rounded = [[T::default(); 4]; CELL];
+    for (values, sums) in rounded.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+        *values = T::from_sum(*sums);
+    }
+    for (pixel, values) in target.chunks_exact_mut(B).zip(&rounded) {
+        pixel.copy_from_slice(&values[..B]);
+    }
+}

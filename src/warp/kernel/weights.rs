@@ -1,0 +1,321 @@
+//! Kernel weights along one axis.
+#![allow(clippy::inline_always, reason = "what is not inlined into the AVX2 build stays baseline code")]
+
+use super::pixel::Real;
+use crate::resampling::Resampling;
+use crate::simd::truncate_f64;
+use crate::warp::coords::CELL;
+
+/// Scales above this count as this: where a projection degenerates the kernel must not grow without bounds.
+const MAX_SCALE: f32 = 1024.0;
+
+/// Shrinking by less than this does not widen a kernel (GDAL's rule).
+const WIDENING_SCALE: f32 = 1.0 / 0.95;
+
+/// Shape of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Bilinear,
+    Cubic,
+    CubicSpline,
+    Lanczos,
+    /// Overlap of a pixel with a box as wide as the scale.
+    Footprint,
+}
+
+/// A kernel along one axis, its width set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Axis {
+    shape: Shape,
+    scale: f64,
+    radius: usize,
+}
+
+impl Axis {
+    /// The kernel of a method where a target pixel spans `scale` source pixels. Nearest and mode, which have no
+    /// weights, count as a footprint.
+    pub fn new(method: Resampling, scale: f32) -> Self {
+        let scale = if scale.is_finite() && scale > 0.0 { scale.min(MAX_SCALE) } else { 1.0 };
+        let shape = match method {
+            Resampling::Bilinear => Shape::Bilinear,
+            Resampling::Cubic => Shape::Cubic,
+            Resampling::CubicSpline => Shape::CubicSpline,
+            Resampling::Lanczos => Shape::Lanczos,
+            Resampling::Nearest => return Self { shape: Shape::Footprint, scale: 1.0, radius: 1 },
+            Resampling::Average | Resampling::Mode => {
+                let scale = f64::from(scale);
+                return Self { shape: Shape::Footprint, scale, radius: (scale / 2.0 + 0.5).ceil() as usize };
+            }
+        };
+        let snapped = if (scale - scale.round()).abs() < 0.05 { scale.round() } else { scale };
+        let scale = if scale > WIDENING_SCALE { f64::from(snapped) } else { 1.0 };
+        Self { shape, scale, radius: (method.radius() * scale).ceil() as usize }
+    }
+
+    /// The bilinear kernel of the same width.
+    pub fn bilinear(self) -> Self {
+        Self { shape: Shape::Bilinear, scale: self.scale, radius: self.scale.ceil() as usize }
+    }
+
+    /// Pixels on either side of a position that the kernel reaches.
+    pub fn radius(self) -> usize {
+        self.radius
+    }
+
+    /// Source pixels per target pixel, as far as they widen the kernel.
+    pub fn scale(self) -> f64 {
+        self.scale
+    }
+
+    /// Number of weights per position.
+    pub fn taps(self) -> usize {
+        2 * self.radius
+    }
+
+    /// Whether this is the plain cubic kernel.
+    pub fn is_plain_cubic(self) -> bool {
+        self.shape == Shape::Cubic && self.is_plain()
+    }
+
+    #[inline(always)]
+    fn is_plain(self) -> bool {
+        self.scale <= 1.0
+    }
+
+    /// The taps of a row of positions, counted from the pixel `origin`.
+    #[inline(always)]
+    pub fn fill<A: Real>(self, positions: &[f64; CELL], origin: i64, taps: &mut Taps<A>) {
+        let origin = origin as f64;
+        let mut offsets = [0.0; CELL];
+        for i in 0..CELL {
+            // Positions far from the window, and those that are not finite, are told apart by the caller.
+            let position = positions[i] - origin - 0.5;
+            let truncated = truncate_f64(position, -1e9, 1e9);
+            let above = f64::from(truncated) > position;
+            taps.base[i] = truncated - i32::from(above);
+            offsets[i] = position - f64::from(truncated) + f64::from(i32::from(above));
+        }
+        taps.weights.resize(self.taps(), [A::default(); CELL]);
+        self.weigh(&offsets, &mut taps.weights);
+    }
+
+    /// The weights for positions at `offsets` (0 to 1) beyond the centre of their base pixel: tap k belongs to the
+    /// pixel k + 1 − radius after it. They sum to one.
+    #[inline(always)]
+    fn weigh<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]]) {
+        match (self.shape, self.is_plain(), weights) {
+            (Shape::Bilinear, true, [w0, w1]) => {
+                for i in 0..CELL {
+                    let d = A::of(offsets[i]);
+                    w0[i] = A::of(1.0) - d;
+                    w1[i] = d;
+                }
+            }
+            (Shape::Cubic, true, [w0, w1, w2, w3]) => {
+                let (half, one, two) = (A::of(0.5), A::of(1.0), A::of(2.0));
+                for i in 0..CELL {
+                    // Keys 1981 with a = −1/2, powers of the offset gathered.
+                    let d = A::of(offsets[i]);
+                    let hd = half * d;
+                    let hdd = hd * d;
+                    w0[i] = hd * (d * (two - d) - one);
+                    w1[i] = one + hdd * (A::of(3.0) * d - A::of(5.0));
+                    w2[i] = hd * (one + d * (A::of(4.0) - A::of(3.0) * d));
+                    w3[i] = hdd * (d - one);
+                }
+            }
+            (_, _, weights) => self.weigh_any(offsets, weights),
+        }
+    }
+
+    #[inline(always)]
+    fn weigh_any<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]]) {
+        match self.shape {
+            Shape::Bilinear => self.weigh_with(offsets, weights, bilinear),
+            Shape::Cubic => self.weigh_with(offsets, weights, cubic),
+            Shape::CubicSpline => self.weigh_with(offsets, weights, cubic_spline),
+            Shape::Lanczos => self.weigh_lanczos(offsets, weights),
+            Shape::Footprint => {
+                let scale = A::of(self.scale);
+                self.weigh_with(offsets, weights, |t| footprint(t * scale, scale));
+            }
+        }
+        normalise(weights);
+    }
+
+    /// Samples a kernel that is a function of the distance over the scale.
+    #[inline(always)]
+    fn weigh_with<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]], kernel: impl Fn(A) -> A) {
+        let inverse = 1.0 / self.scale;
+        for (k, row) in weights.iter_mut().enumerate() {
+            let tap = k as f64 + 1.0 - self.radius as f64;
+            for i in 0..CELL {
+                row[i] = kernel(A::of((tap - offsets[i]).abs() * inverse));
+            }
+        }
+    }
+
+    /// sinc(t) · sinc(t / 3) for |t| < 3, where t = (tap − offset) / scale. The sines of the differences come from those
+    /// of the taps, which all positions share, and those of the offsets, which all taps share.
+    #[inline(always)]
+    fn weigh_lanczos<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]]) {
+        const FACTOR: f64 = 3.0 / (std::f64::consts::PI * std::f64::consts::PI);
+        let inverse = 1.0 / self.scale;
+        let (mut sin, mut cos) = ([0.0; CELL], [0.0; CELL]);
+        let (mut sin3, mut cos3) = ([0.0; CELL], [0.0; CELL]);
+        for i in 0..CELL {
+            let angle = offsets[i] * inverse;
+            (sin[i], cos[i]) = (sin_pi(angle), sin_pi(angle + 0.5));
+            (sin3[i], cos3[i]) = (sin_pi(angle / 3.0), sin_pi(angle / 3.0 + 0.5));
+        }
+        for (k, row) in weights.iter_mut().enumerate() {
+            let tap = k as f64 + 1.0 - self.radius as f64;
+            let angle = tap * inverse;
+            let (tap_sin, tap_cos) = (sin_pi(angle), sin_pi(angle + 0.5));
+            let (tap_sin3, tap_cos3) = (sin_pi(angle / 3.0), sin_pi(angle / 3.0 + 0.5));
+            for i in 0..CELL {
+                let t = ((tap - offsets[i]) * inverse).abs();
+                let product =
+                    (tap_sin * cos[i] - tap_cos * sin[i]) * (tap_sin3 * cos3[i] - tap_cos3 * sin3[i]);
+                let value = FACTOR * product / (t * t);
+                let value = if t < 1e-7 { 1.0 } else { value };
+                row[i] = A::of(if t < 3.0 { value } else { 0.0 });
+            }
+        }
+    }
+
+    /// The tap weights of a single position (see [`weigh`](Self::weigh)).
+    pub fn weights_at<A: Real>(self, position: f64, weights: &mut Vec<A>) {
+        let position = position - 0.5;
+        let mut row = vec![[A::default(); CELL]; self.taps()];
+        self.weigh(&[position - position.floor(); CELL], &mut row);
+        weights.clear();
+        weights.extend(row.iter().map(|w| w[0]));
+    }
+}
+
+/// The taps of the 32 positions of a cell row along one axis.
+#[derive(Debug, Clone)]
+pub(super) struct Taps<A> {
+    /// The pixel whose centre is at or before the position.
+    pub base: [i32; CELL],
+    /// Weight per tap and position.
+    pub weights: Vec<[A; CELL]>,
+}
+
+impl<A: Real> Taps<A> {
+    pub fn new() -> Self {
+        Self { base: [0; CELL], weights: Vec::new() }
+    }
+}
+
+#[inline(always)]
+fn bilinear<A: Real>(t: A) -> A {
+    (A::of(1.0) - t).max(A::default())
+}
+
+/// Keys 1981 with a = −1/2; the outer part factored, so that it does not cancel.
+#[inline(always)]
+fn cubic<A: Real>(t: A) -> A {
+    let inner = A::of(1.0) - t * t * (A::of(2.5) - A::of(1.5) * t);
+    let rest = (A::of(2.0) - t).max(A::default());
+    let outer = A::of(0.5) * (A::of(1.0) - t) * rest * rest;
+    if t <= A::of(1.0) { inner } else { outer }
+}
+
+/// Mitchell & Netravali 1988 with (B, C) = (1, 0).
+#[inline(always)]
+fn cubic_spline<A: Real>(t: A) -> A {
+    let inner = A::of(2.0 / 3.0) - t * t * (A::of(1.0) - A::of(0.5) * t);
+    let rest = (A::of(2.0) - t).max(A::default());
+    let outer = A::of(1.0 / 6.0) * rest * rest * rest;
+    if t <= A::of(1.0) { inner } else { outer }
+}
+
+/// sin(π t) for |t| < 1e6, within 1e-15, in arithmetic that is the same on every machine.
+#[inline(always)]
+fn sin_pi(t: f64) -> f64 {
+    // Taylor coefficients (−1)ⁿ / (2n + 1)!.
+    const C: [f64; 10] = [
+        1.0,
+        -1.0 / 6.0,
+        1.0 / 120.0,
+        -1.0 / 5040.0,
+        1.0 / 362_880.0,
+        -1.0 / 39_916_800.0,
+        1.0 / 6_227_020_800.0,
+        -1.0 / 1_307_674_368_000.0,
+        1.0 / 355_687_428_096_000.0,
+        -1.0 / 121_645_100_408_832_000.0,
+    ];
+    let nearest = truncate_f64(t + 1e6 + 0.5, 0.0, 2e6) - 1_000_000;
+    let x = (t - f64::from(nearest)) * std::f64::consts::PI;
+    let z = x * x;
+    let mut sum = C[9];
+    for c in C[..9].iter().rev() {
+        sum = sum * z + c;
+    }
+    sum * x * f64::from(1 - 2 * (nearest & 1))
+}
+
+/// Brings the sum of each position's weights to one.
+#[inline(always)]
+fn normalise<A: Real>(weights: &mut [[A; CELL]]) {
+    let mut sums = [A::default(); CELL];
+    for row in &*weights {
+        for i in 0..CELL {
+            sums[i] = sums[i] + row[i];
+        }
+    }
+    for sum in &mut sums {
+        *sum = A::of(1.0) / *sum;
+    }
+    for row in weights {
+        for i in 0..CELL {
+            row[i] = row[i] * sums[i];
+        }
+    }
+}
+
+/// How much of a pixel, its centre at distance `t`, lies within half a `scale` of the position.
+#[inline(always)]
+fn footprint<A: Real>(t: A, scale: A) -> A {
+    let reach = A::of(0.5) * (scale + A::of(1.0)) - t;
+    reach.min(scale).min(A::of(1.0)).max(A::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sine_is_that_of_the_library() {
+        for i in -4000..4000 {
+            let t = f64::from(i) * 0.001;
+            assert!((sin_pi(t) - (std::f64::consts::PI * t).sin()).abs() < 5e-15, "{t}");
+        }
+    }
+
+    #[test]
+    fn weights_sum_to_one_at_any_scale() {
+        for method in Resampling::ALL {
+            for scale in [0.3, 1.0, 1.06, 1.4, 2.0, 3.7, 17.0] {
+                for position in [0.5, 7.0, 7.2501, 7.49999, 7.5, 7.99] {
+                    let mut weights = Vec::<f64>::new();
+                    Axis::new(method, scale).weights_at(position, &mut weights);
+                    let sum: f64 = weights.iter().sum();
+                    assert!((sum - 1.0).abs() < 1e-12, "{method} {scale} {position}: {sum}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scales_follow_the_rules_of_gdal() {
+        assert_eq!(Axis::new(Resampling::Cubic, 1.05), Axis::new(Resampling::Cubic, 0.2));
+        assert_eq!(Axis::new(Resampling::Cubic, 1.06).taps(), 6);
+        assert_eq!(Axis::new(Resampling::Lanczos, 2.04), Axis::new(Resampling::Lanczos, 2.0));
+        assert_eq!(Axis::new(Resampling::Bilinear, f32::NAN).taps(), 2);
+        assert_eq!(Axis::new(Resampling::Bilinear, f32::INFINITY).taps(), 2);
+    }
+}

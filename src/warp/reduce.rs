@@ -1,0 +1,313 @@
+//! The pyramid's arithmetic: four tiles are joined to one of double the side, and that is halved.
+//!
+//! Each level is rounded to its sample type before the next is made of it, so that a level depends on nothing but
+//! the level below.
+#![allow(clippy::inline_always, reason = "what is not inlined into the AVX2 build stays baseline code")]
+
+use std::borrow::Cow;
+
+use ndarray::{Array2, Array3, s};
+
+use super::kernel::Edges;
+use crate::block::{
+    Block, Sample, Samples, Validity, interleaved_array, interleaved_slice, interleaved_zeros, to_interleaved,
+};
+use crate::error::{Error, Result};
+use crate::resampling::Resampling;
+use crate::simd::{Kernel, Level, dispatch};
+use crate::window::{Size, Window};
+
+#[cfg(test)]
+mod tests;
+
+/// Reduces a block to half its width and height, 2 × 2 pixels to one; the result is pixel-interleaved.
+///
+/// | method | value | coverage with [`Edges::Soft`] |
+/// |---|---|---|
+/// | average | mean of the covered pixels, weighted by coverage: ⌊v + ½⌋ for integers, a double rounded once for floats | mean of the four, halves up, at least 1 where any is covered |
+/// | nearest | the upper left pixel, as GDAL's overviews | that pixel's |
+/// | mode | the pixel, all bands together, that occurs most often among the covered ones; the first in row-major order wins a tie | that pixel's |
+///
+/// With [`Edges::Hard`] a coverage that is not zero becomes 255: with average and mode a result has data where any of
+/// the four has, as in GDAL.
+///
+/// # Errors
+/// [`Error::Internal`] when the window's edges are not even, and for methods that need more than the four pixels.
+pub fn halve(block: &Block, method: Resampling, edges: Edges) -> Result<Block> {
+    halve_at(Level::Best, block, method, edges)
+}
+
+fn halve_at(level: Level, block: &Block, method: Resampling, edges: Edges) -> Result<Block> {
+    let from = block.window;
+    let (_, height, width) = block.samples.dim();
+    let even = [from.x, from.y, from.right(), from.bottom()].iter().all(|v| v % 2 == 0);
+    if !even || (width, height) != (from.width, from.height) {
+        return Err(Error::Internal(format!("cannot halve {from}")));
+    }
+    if !matches!(method, Resampling::Average | Resampling::Nearest | Resampling::Mode) {
+        return Err(Error::Internal(format!("{method} does not reduce 2 × 2 pixels")));
+    }
+    let window = Window::new(from.x / 2, from.y / 2, width / 2, height / 2);
+    for_samples!(&block.samples, array => halve_samples(level, array, &block.validity, window, method, edges))
+}
+
+/// Puts four blocks of equal size together to one of double the side. They come in the order upper left, upper
+/// right, lower left, lower right; where one is missing, and where a block is not covered, nothing is covered. `None`
+/// when all are missing.
+///
+/// # Errors
+/// [`Error::Internal`] when a block is not the quarter of `window` that its place says, or when blocks differ in sample
+/// type or number of bands.
+pub fn join(quarters: [Option<Block>; 4], window: Window) -> Result<Option<Block>> {
+    let Some(first) = quarters.iter().flatten().next() else { return Ok(None) };
+    let (sample_type, bands) = (first.samples.sample_type(), first.bands());
+    let size = Size::new(window.width / 2, window.height / 2);
+    let corner = |i: usize| (i % 2 * size.width, i / 2 * size.height);
+    for (i, quarter) in quarters.iter().enumerate() {
+        let Some(quarter) = quarter else { continue };
+        let (x, y) = corner(i);
+        let place = Window::new(window.x + x as i64, window.y + y as i64, size.width, size.height);
+        let fits = quarter.window == place && quarter.samples.dim() == (bands, size.height, size.width);
+        if !fits || window.width % 2 + window.height % 2 != 0 {
+            return Err(Error::Internal(format!("{} is not a quarter of {window}", quarter.window)));
+        }
+        if quarter.samples.sample_type() != sample_type {
+            return Err(Error::Internal("blocks to be joined differ in sample type".to_owned()));
+        }
+    }
+    let full = quarters.iter().all(|q| q.as_ref().is_some_and(|q| q.validity == Validity::All));
+    let validity = if full {
+        Validity::All
+    } else {
+        let mut coverage = Array2::zeros((window.height, window.width));
+        for (i, quarter) in quarters.iter().enumerate() {
+            let (x, y) = corner(i);
+            let mut part = coverage.slice_mut(s![y..y + size.height, x..x + size.width]);
+            match quarter.as_ref().map(|q| &q.validity) {
+                None => {}
+                Some(Validity::All) => part.fill(255),
+                Some(Validity::PerPixel(c)) => part.assign(c),
+            }
+        }
+        Validity::PerPixel(coverage).simplified()
+    };
+    let samples = for_sample_type!(sample_type, T => join_samples::<T>(&quarters, window.size(), bands));
+    Ok(Some(Block { window, samples, validity }))
+}
+
+fn join_samples<T: Sample>(quarters: &[Option<Block>; 4], size: Size, bands: usize) -> Samples {
+    let mut joined = interleaved_zeros::<T>(bands, size);
+    let (width, height) = (size.width / 2, size.height / 2);
+    for (i, quarter) in quarters.iter().enumerate() {
+        let Some(part) = quarter.as_ref().and_then(|q| T::unwrap(&q.samples)) else { continue };
+        let (x, y) = (i % 2 * width, i / 2 * height);
+        joined.slice_mut(s![.., y..y + height, x..x + width]).assign(part);
+    }
+    T::wrap(joined)
+}
+
+fn halve_samples<T: Mean>(
+    level: Level,
+    array: &Array3<T>,
+    validity: &Validity,
+    window: Window,
+    method: Resampling,
+    edges: Edges,
+) -> Result<Block> {
+    let bands = array.dim().0;
+    let samples = interleaved_slice(array).map_or_else(|| Cow::Owned(to_interleaved(array)), Cow::Borrowed);
+    let mut halved = vec![T::default(); window.area() * bands];
+    let (row, row_out) = (2 * window.width * bands, window.width * bands);
+    let validity = if bands == 0 || window.is_empty() {
+        validity.clone()
+    } else {
+        match validity {
+            Validity::All => {
+                for (pair, target) in samples.chunks_exact(2 * row).zip(halved.chunks_exact_mut(row_out)) {
+                    let (upper, lower) = pair.split_at(row);
+                    let rows = FullRows { upper, lower, target, bands };
+                    match method {
+                        Resampling::Average => dispatch(level, rows),
+                        Resampling::Nearest => rows.pick(|_| 0),
+                        _ => rows.pick(|pixels| mode(pixels, [1; 4]).unwrap_or(0)),
+                    }
+                }
+                Validity::All
+            }
+            Validity::PerPixel(coverage) => {
+                let mut reduced = Array2::zeros((window.height, window.width));
+                let from = coverage.as_standard_layout();
+                let from = from.as_slice().unwrap_or_default();
+                let to = reduced.as_slice_mut().unwrap_or_default();
+                let covers = from.chunks_exact(4 * window.width).zip(to.chunks_exact_mut(window.width));
+                let pixels = samples.chunks_exact(2 * row).zip(halved.chunks_exact_mut(row_out));
+                for ((pair, target), (cover, covered)) in pixels.zip(covers) {
+                    let (upper, lower) = pair.split_at(row);
+                    let rows = FullRows { upper, lower, target, bands };
+                    match method {
+                        // Most rows of most rasters have no hole.
+                        Resampling::Average if cover.iter().fold(255, |all, &c| all & c) == 255 => {
+                            dispatch(level, rows);
+                            covered.fill(255);
+                        }
+                        _ => rows.halve_covered(cover, covered, method, edges),
+                    }
+                }
+                Validity::PerPixel(reduced).simplified()
+            }
+        }
+    };
+    let samples = interleaved_array(halved, bands, window.size())
+        .ok_or_else(|| Error::Internal(format!("{window} does not hold its samples")))?;
+    Ok(Block { window, samples: T::wrap(samples), validity })
+}
+
+/// Two rows and the row they are reduced to.
+struct FullRows<'a, T> {
+    upper: &'a [T],
+    lower: &'a [T],
+    target: &'a mut [T],
+    bands: usize,
+}
+
+impl<T: Mean> Kernel for FullRows<'_, T> {
+    type Output = ();
+
+    /// Averages pixels that are all covered.
+    #[inline(always)]
+    fn run(self) {
+        match self.bands {
+            1 => self.average::<1>(),
+            2 => self.average::<2>(),
+            3 => self.average::<3>(),
+            4 => self.average::<4>(),
+            _ => self.average::<0>(),
+        }
+    }
+}
+
+impl<T: Mean> FullRows<'_, T> {
+    #[inline(always)]
+    fn average<const B: usize>(self) {
+        let bands = if B == 0 { self.bands } else { B };
+        let pairs = self.upper.chunks_exact(2 * bands).zip(self.lower.chunks_exact(2 * bands));
+        for ((u, l), t) in pairs.zip(self.target.chunks_exact_mut(bands)) {
+            for b in 0..bands {
+                t[b] = T::mean(u[b], u[b + bands], l[b], l[b + bands]);
+            }
+        }
+    }
+
+    /// Copies one of four pixels.
+    fn pick(self, choose: impl Fn([&[T]; 4]) -> usize) {
+        let bands = self.bands;
+        let pairs = self.upper.chunks_exact(2 * bands).zip(self.lower.chunks_exact(2 * bands));
+        for ((u, l), t) in pairs.zip(self.target.chunks_exact_mut(bands)) {
+            let pixels = quad(u, l, bands);
+            t.copy_from_slice(pixels[choose(pixels)]);
+        }
+    }
+
+    /// Reduces pixels whose coverage differs; `cover` holds that of both rows.
+    fn halve_covered(self, cover: &[u8], covered: &mut [u8], method: Resampling, edges: Edges) {
+        let bands = self.bands;
+        let (upper_cover, lower_cover) = cover.split_at(cover.len() / 2);
+        let pairs = self.upper.chunks_exact(2 * bands).zip(self.lower.chunks_exact(2 * bands));
+        let targets = self.target.chunks_exact_mut(bands).zip(covered);
+        for (i, ((u, l), (t, out))) in pairs.zip(targets).enumerate() {
+            let pixels = quad(u, l, bands);
+            let c = [upper_cover[2 * i], upper_cover[2 * i + 1], lower_cover[2 * i], lower_cover[2 * i + 1]];
+            if c == [0; 4] {
+                continue;
+            }
+            let coverage = if method == Resampling::Average {
+                for b in 0..bands {
+                    t[b] = T::weighted_mean([pixels[0][b], pixels[1][b], pixels[2][b], pixels[3][b]], c);
+                }
+                let sum: u16 = c.iter().map(|&c| u16::from(c)).sum();
+                ((sum + 2) / 4).max(1) as u8
+            } else {
+                let chosen = if method == Resampling::Mode { mode(pixels, c).unwrap_or(0) } else { 0 };
+                if c[chosen] > 0 {
+                    t.copy_from_slice(pixels[chosen]);
+                }
+                c[chosen]
+            };
+            *out = if edges == Edges::Hard && coverage > 0 { 255 } else { coverage };
+        }
+    }
+}
+
+/// The four pixels in row-major order.
+#[inline(always)]
+fn quad<'a, T>(upper: &'a [T], lower: &'a [T], bands: usize) -> [&'a [T]; 4] {
+    let ((a, b), (c, d)) = (upper.split_at(bands), lower.split_at(bands));
+    [a, b, c, d]
+}
+
+/// Index of the first of the covered pixels that occur most often.
+#[inline]
+fn mode<T: Mean>(pixels: [&[T]; 4], coverage: [u8; 4]) -> Option<usize> {
+    let same = |a: &[T], b: &[T]| a.iter().zip(b).all(|(a, b)| a.same_bits(*b));
+    let mut best = None;
+    let mut most = 0;
+    for i in (0..4).filter(|&i| coverage[i] > 0) {
+        let count = (i..4).filter(|&j| coverage[j] > 0 && same(pixels[i], pixels[j])).count();
+        if count > most {
+            (best, most) = (Some(i), count);
+        }
+    }
+    best
+}
+
+/// Samples that can be averaged.
+trait Mean: super::kernel::Pixel {
+    /// The mean of four.
+    fn mean(a: Self, b: Self, c: Self, d: Self) -> Self;
+    /// The mean weighted by coverage, which is not zero everywhere; what is not covered does not count, not even NaN.
+    fn weighted_mean(values: [Self; 4], coverage: [u8; 4]) -> Self;
+}
+
+macro_rules! mean_of_integers {
+    ($($t:ty, $sum:ty;)*) => {
+        $(impl Mean for $t {
+            #[inline(always)]
+            fn mean(a: Self, b: Self, c: Self, d: Self) -> Self {
+                // The shift rounds down, for negative sums too.
+                ((<$sum>::from(a) + <$sum>::from(b) + <$sum>::from(c) + <$sum>::from(d) + 2) >> 2) as $t
+            }
+            #[inline(always)]
+            fn weighted_mean(values: [Self; 4], coverage: [u8; 4]) -> Self {
+                let (mut sum, mut weight) = (0, 0);
+                for (v, c) in values.into_iter().zip(coverage) {
+                    sum += i64::from(v) * i64::from(c);
+                    weight += i64::from(c);
+                }
+                (2 * sum + weight).div_euclid(2 * weight) as $t
+            }
+        })*
+    };
+}
+mean_of_integers! { u8, u16; i8, i16; u16, u32; i16, i32; u32, u64; i32, i64; }
+
+macro_rules! mean_of_floats {
+    ($($t:ty)*) => {
+        $(#[allow(clippy::cast_lossless)]
+        impl Mean for $t {
+            #[inline(always)]
+            fn mean(a: Self, b: Self, c: Self, d: Self) -> Self {
+                (((a as f64 + b as f64) + (c as f64 + d as f64)) * 0.25) as $t
+            }
+            #[inline(always)]
+            fn weighted_mean(values: [Self; 4], coverage: [u8; 4]) -> Self {
+                let (mut sum, mut weight) = (0.0, 0.0);
+                for (v, c) in values.into_iter().zip(coverage).filter(|(_, c)| *c > 0) {
+                    sum += v as f64 * f64::from(c);
+                    weight += f64::from(c);
+                }
+                (sum / weight) as $t
+            }
+        })*
+    };
+}
+mean_of_floats! { f32 f64 }
