@@ -1,5 +1,6 @@
 //! Tile formats: one file each. An encoder turns a rendered picture into the bytes of one tile.
 
+pub mod deflate;
 pub mod png;
 
 use crate::error::Result;
