@@ -89,3 +89,47 @@ impl Drop for Permit<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn lets_in_as_soon_as_enough_is_given_back() {
+        let gate = Gate::new(10);
+        let [first, second] = [4, 5].map(|cost| gate.enter(cost));
+        thread::scope(|scope| {
+            let (entered, entry) = channel();
+            let gate = &gate;
+            scope.spawn(move || entered.send(gate.enter(5).is_some()));
+            assert!(entry.recv_timeout(SHORT).is_err(), "9 of 10 are taken");
+            drop(first);
+            assert!(entry.recv_timeout(LONG).is_ok(), "5 of 10 are taken");
+            drop(second);
+        });
+    }
+
+    #[test]
+    fn closing_wakes_who_waits_though_nothing_is_given_back() {
+        let gate = Gate::new(10);
+        let all = gate.enter(10);
+        thread::scope(|scope| {
+            let (entered, entry) = channel();
+            let gate = &gate;
+            scope.spawn(move || entered.send(gate.enter(1).is_some()));
+            assert!(entry.recv_timeout(SHORT).is_err());
+            gate.close();
+            assert_eq!(entry.recv_timeout(LONG), Ok(false));
+            drop(all);
+        });
+        assert!(gate.enter(1).is_none());
+        assert_eq!(gate.peak(), 10);
+    }
+}

@@ -1,5 +1,7 @@
 //! Every failure in every stage is the run's one error and leaves nothing behind.
 
+use std::sync::Barrier;
+
 use super::*;
 
 /// The fault at `stage` in a run of 12 tasks, with many threads and with one of each, in both orders, as an error and
@@ -116,19 +118,24 @@ fn a_reader_that_panics_when_it_is_closed_ends_the_run() {
 }
 
 #[test]
-fn of_many_failures_exactly_one_is_reported() {
+fn the_first_of_two_failures_wins() {
     watched(|| {
-        let world = World::default();
+        let (world, both) = (World::default(), Barrier::new(2));
         let job = Job {
             cost: |_: &usize| 1,
             open: || world.open(),
-            read: |_: &mut Reader<'_>, task: &usize| Err::<usize, _>(format!("read of {task}")),
+            read: |_: &mut Reader<'_>, task: &usize| {
+                // Both are being read; then the second fails after the reader of the first was closed,
+                // which it is when its failure has been noted.
+                both.wait();
+                until(|| *task == 0 || world.readers_closed.load(SeqCst) == 1);
+                Err::<usize, _>(format!("read of {task}"))
+            },
             process: one(|task| (task, 0)),
             create: || world.create(),
         };
-        let error = run(0..100, &limits(8, 2, 100, Order::Plan), &Monitor::new(), job).unwrap_err();
-        let task = error.task.expect("a read belongs to a task");
-        assert_eq!(error.cause, Cause::Failed(format!("read of {task}")));
+        let error = run(0..2, &limits(2, 1, 100, Order::Plan), &Monitor::new(), job).unwrap_err();
+        assert_eq!(error, RunError::new(Stage::Read, Some(0), Cause::Failed("read of 0".to_owned())));
         world.assert_clean(false);
     });
 }

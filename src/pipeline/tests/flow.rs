@@ -120,7 +120,8 @@ fn memory_in_flight_stays_bounded_when_the_writer_is_a_hundred_times_slower() {
     });
 }
 
-/// Task 0 waits on the pool until `others` later tasks were processed; returns the order of the results.
+/// The order of the results when task 0 is held up on the pool until all later tasks were processed and, unless they must
+/// wait for it, written.
 fn order_with_a_slow_first_task(order: Order) -> Vec<usize> {
     let (world, processed) = (World::default(), AtomicUsize::new(0));
     let job = Job {
@@ -128,18 +129,16 @@ fn order_with_a_slow_first_task(order: Order) -> Vec<usize> {
         open: || world.open(),
         read: |reader: &mut Reader<'_>, task: &usize| reader.read(*task),
         process: one(|task| {
-            if task == 0 {
-                until(|| processed.load(SeqCst) == 9);
-                // The writer gets the others first.
-                sleep(Duration::from_millis(20));
-            } else {
-                processed.fetch_add(1, SeqCst);
+            match (task, order) {
+                (0, Order::Plan) => until(|| processed.load(SeqCst) == 9),
+                (0, Order::Arrival) => until(|| world.monitor.tasks_done() == 9),
+                _ => drop(processed.fetch_add(1, SeqCst)),
             }
             (task, 0)
         }),
         create: || world.create(),
     };
-    let outcome = run(0..10, &limits(1, 2, 10, order), &Monitor::new(), job).unwrap();
+    let outcome = run(0..10, &limits(1, 2, 10, order), &world.monitor, job).unwrap();
     outcome.done.into_iter().map(|(task, _)| task).collect()
 }
 

@@ -22,7 +22,7 @@ fn watched(test: impl FnOnce() + Send + 'static) {
         test();
         let _ = ended.send(());
     });
-    match end.recv_timeout(Duration::from_secs(20)) {
+    match end.recv_timeout(Duration::from_secs(60)) {
         Err(RecvTimeoutError::Timeout) => panic!("hangs"),
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             if let Err(panic) = thread.join() {
