@@ -141,8 +141,6 @@ samples! {
     F64 f64, |v| v;
 }
 
-pub(crate) use {for_sample_type, for_samples};
-
 /// A zeroed array with axes (band, row, column) whose memory is pixel-interleaved.
 pub fn interleaved_zeros<T: Sample>(bands: usize, size: Size) -> Array3<T> {
     Array3::from_elem((size.height, size.width, bands), T::default()).permuted_axes([2, 0, 1])

@@ -11,9 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ndarray::{Array2, s};
 
-use crate::block::{
-    Block, Sample, SampleType, Samples, Validity, for_sample_type, interleaved_slice, interleaved_slice_mut,
-};
+use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_slice, interleaved_slice_mut};
 use crate::error::Result;
 use crate::window::{Size, Window};
 

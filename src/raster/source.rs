@@ -8,7 +8,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use super::describe::MaskKind;
 use super::validity::{clear_nodata, nodata_as, plane};
 use super::{Description, Georeferencing, Locator, raw, reason};
-use crate::block::{Block, Sample, SampleType, Validity, for_sample_type, interleaved_array};
+use crate::block::{Block, Sample, SampleType, Validity, interleaved_array};
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
 

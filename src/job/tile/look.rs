@@ -2,9 +2,7 @@
 
 use ndarray::Array2;
 
-use crate::block::{
-    Block, Sample, SampleType, Samples, Validity, for_sample_type, interleaved_array, interleaved_slice,
-};
+use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_array, interleaved_slice};
 use crate::encode::{Colour, Rgba};
 use crate::raster::Description;
 use crate::raster::describe::Interpretation;

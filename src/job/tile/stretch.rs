@@ -3,7 +3,7 @@
 use super::TileJob;
 use super::look::Look;
 use super::plan::Sketch;
-use crate::block::{Block, Sample, Validity, for_sample_type};
+use crate::block::{Block, Sample, Validity};
 use crate::error::Result;
 use crate::raster::Source;
 use crate::raster::chunks::ChunkLayout;

@@ -37,13 +37,13 @@ impl<'a> Loom<'a> {
         let mut tiles = Vec::new();
         let root = self.levels(weft, &mut tiles)?;
         let mut child = metatile;
-        let mut quarter = self.reduced(root);
+        let mut quarter = self.reduced(root)?;
         while let Some((node, quarters)) = self.nursery.arrive(child, quarter) {
-            let block = join(quarters, node.window(self.plan.tile_size));
+            let block = join(quarters, node.window(self.plan.tile_size))?;
             if let Some(block) = &block {
                 self.encode(node.z, block, &mut tiles)?;
             }
-            quarter = self.reduced(block);
+            quarter = self.reduced(block)?;
             child = node;
         }
         Ok(tiles)
@@ -64,14 +64,14 @@ impl<'a> Loom<'a> {
             if z == lowest {
                 break;
             }
-            block = self.reduced(block);
+            block = self.reduced(block)?;
             z -= 1;
         }
         Ok(block)
     }
 
-    fn reduced(&self, block: Option<Block>) -> Option<Block> {
-        block.map(|b| halve(&b, self.plan.overview_resampling, self.plan.edges))
+    fn reduced(&self, block: Option<Block>) -> Result<Option<Block>> {
+        block.map(|b| halve(&b, self.plan.overview_resampling, self.plan.edges)).transpose()
     }
 
     /// Encodes the tiles of a level that lie in a block, if the level is written.
