@@ -122,6 +122,12 @@ impl OutputKind {
 /// [`Error::Output`] when the target may not be written (see [`Target::check`]), [`Error::Internal`] or
 /// [`Error::Usage`] for metadata no reader would take.
 pub fn create(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Box<dyn TileSink>> {
+    if !info.placed && kind != OutputKind::Folder {
+        return Err(Error::Usage(format!(
+            "'{}' can hold only Web Mercator tiles: write tiles without a place on the Earth to a folder",
+            target.path.display()
+        )));
+    }
     Ok(match kind {
         OutputKind::Folder => Box::new(FolderSink::create(target, info)?),
         OutputKind::Mbtiles => Box::new(MbtilesSink::create(target, info)?),

@@ -7,7 +7,7 @@ use super::plan::{Plan, PlannedInput};
 use crate::block::{Block, Validity, interleaved_slice};
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
-use crate::grid::{TileCoord, WEB_MERCATOR_HALF, resolution};
+use crate::grid::TileCoord;
 use crate::raster::chunks::{Assembly, ChunkCache, ChunkKey};
 use crate::raster::{Locator, Source};
 use crate::warp::coords::{CoordGrid, Position};
@@ -100,7 +100,10 @@ impl<'a> TileReader<'a> {
         if source.size() != input.size {
             return Err(input.spec.error("changed while it was being read"));
         }
-        let locator = input.spec.locator(&input.description.georeferencing, input.description.size)?;
+        let locator = match self.plan.bounds {
+            Some(_) => input.spec.locator(&input.description.georeferencing, input.description.size)?,
+            None => Locator::pixels(),
+        };
         self.open.push(OpenInput { index, source, locator, used: self.clock });
         Ok(self.open.len() - 1)
     }
@@ -113,16 +116,16 @@ fn coordinates(
     locator: &mut Locator,
     window: Window,
 ) -> Result<CoordGrid> {
-    // The square's own edge is ambiguous: the antimeridian is both 180° and −180°.
-    const EDGE: f64 = WEB_MERCATOR_HALF - 1e-5;
-    let step = resolution(plan.pyramid.base(), plan.tile_size);
+    // The edge of the Web Mercator square is ambiguous: the antimeridian is both 180° and −180°.
+    let within = plan.grid.bounds().expanded(if plan.bounds.is_some() { -1e-5 } else { 0.0 });
+    let step = plan.grid.resolution(plan.pyramid.base(), plan.tile_size);
     let full = input.description.size;
     let (rx, ry) =
         (input.size.width as f64 / full.width as f64, input.size.height as f64 / full.height as f64);
     let mut map = |points: &mut [Position]| {
         for p in points.iter_mut() {
-            p.x = (p.x * step - WEB_MERCATOR_HALF).clamp(-EDGE, EDGE);
-            p.y = (WEB_MERCATOR_HALF - p.y * step).clamp(-EDGE, EDGE);
+            p.x = (plan.grid.west + p.x * step).clamp(within.west, within.east);
+            p.y = (plan.grid.north - p.y * step).clamp(within.south, within.north);
         }
         locator.to_pixels(points);
         for p in points.iter_mut() {

@@ -29,8 +29,8 @@ pub struct Report {
     pub duplicates: u64,
     /// Size of the set.
     pub bytes: u64,
-    /// West, south, east and north in degrees.
-    pub bounds: [f64; 4],
+    /// West, south, east and north in degrees, unless the tiles have no place on the Earth.
+    pub bounds: Option<[f64; 4]>,
     /// What was decided in the user's place.
     pub guesses: Vec<String>,
     /// Wall time, planning and finishing included.
@@ -74,7 +74,6 @@ impl Report {
         elapsed: Duration,
     ) -> Self {
         let planned: u64 = plan.counts().values().sum();
-        let b = plan.bounds;
         Self {
             output: job.target.path.clone(),
             container: kind.name(),
@@ -84,7 +83,7 @@ impl Report {
             empty: planned.saturating_sub(written.tiles),
             duplicates: written.duplicates,
             bytes: written.bytes,
-            bounds: [b.west, b.south, b.east, b.north],
+            bounds: plan.degrees(),
             guesses: plan.guesses.clone(),
             seconds: elapsed.as_secs_f64(),
             peak_memory: machine::peak_memory(),
