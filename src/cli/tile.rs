@@ -59,7 +59,7 @@ pub struct TileArgs {
     /// Side of a tile in pixels: 256 or 512.
     #[arg(long, value_name = "PIXELS", default_value_t = 256)]
     tile_size: usize,
-    /// What the tiles divide: WebMercatorQuad, or raster for the pixels of the one input, whatever its georeferencing.
+    /// What the tiles divide: `WebMercatorQuad`, or `raster` for the pixels of the one input, whatever its georeferencing.
     #[arg(long, visible_alias = "profile", value_name = "SCHEME", default_value = "WebMercatorQuad", value_parser = tiling)]
     tiling_scheme: TilingScheme,
     /// Numbering of the rows in a folder.
@@ -110,7 +110,7 @@ pub struct TileArgs {
     /// Threads that read [default: as many as compute].
     #[arg(long, value_name = "N")]
     readers: Option<usize>,
-    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 384M].
+    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 256M].
     #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
     memory: Option<usize>,
     /// Folder for the file an archive is assembled from [default: beside the output].

@@ -9,7 +9,7 @@ use crate::grid::TileCoord;
 use crate::window::Size;
 
 /// Resident bytes of the program and the libraries it loads, before any pixel.
-const PROGRAM: usize = 48 << 20;
+const PROGRAM: usize = 64 << 20;
 
 /// GDAL's own block cache: enough to assemble a chunk; chunks are cached by us. `GDAL_CACHEMAX` overrides it.
 pub const GDAL_CACHE: usize = 16 << 20;

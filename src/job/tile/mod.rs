@@ -188,9 +188,9 @@ impl TileJob {
     }
 }
 
-/// A quarter of the machine, at least 128 MB and at most 384 MB: more does not make a run faster.
+/// A quarter of the machine, at least 128 MB and at most 256 MB: more does not make a run faster.
 fn default_memory() -> usize {
-    (super::machine::memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 384 << 20)
+    (super::machine::memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 256 << 20)
 }
 
 /// A container that counts what it is given, so that an empty set is an error of the input.

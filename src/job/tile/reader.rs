@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::look::Look;
+use super::look::{Look, Renderer};
 use super::plan::{Plan, PlannedInput};
 use crate::block::{Block, Validity, interleaved_slice};
 use crate::encode::Rgba;
@@ -43,6 +43,7 @@ struct OpenInput {
     index: usize,
     source: Source,
     locator: Locator,
+    renderer: Renderer,
     used: u64,
 }
 
@@ -75,8 +76,11 @@ impl<'a> TileReader<'a> {
             for piece in pieces(&grid, input.size, self.plan.resampling) {
                 let source = fetch(self.cache, index, input, &open.source, piece.source)?;
                 if !source.validity.is_empty() {
-                    let source =
-                        if self.plan.mixed { input.look.render_as(source, self.plan.bands) } else { source };
+                    let source = if self.plan.mixed {
+                        open.renderer.render_as(source, self.plan.bands)
+                    } else {
+                        source
+                    };
                     strands.push(Strand { grid: Arc::clone(&grid), target: piece.target, source });
                 }
             }
@@ -104,7 +108,8 @@ impl<'a> TileReader<'a> {
             Some(_) => input.spec.locator(&input.description.georeferencing, input.description.size)?,
             None => Locator::pixels(),
         };
-        self.open.push(OpenInput { index, source, locator, used: self.clock });
+        let renderer = Renderer::new(&input.look, input.selection.sample_type);
+        self.open.push(OpenInput { index, source, locator, renderer, used: self.clock });
         Ok(self.open.len() - 1)
     }
 }

@@ -3,7 +3,7 @@
 
 use ndarray::s;
 
-use super::look::Look;
+use super::look::{Look, Renderer};
 use super::plan::Plan;
 use super::reader::Weft;
 use crate::block::{Block, Samples, Validity, interleaved_slice};
@@ -19,13 +19,15 @@ use crate::warp::reduce::{halve, join};
 pub struct Loom<'a> {
     plan: &'a Plan,
     nursery: Nursery<'a, Block>,
+    renderer: Renderer,
     encoder: &'a dyn TileEncoder,
 }
 
 impl<'a> Loom<'a> {
     /// A loom for a plan.
     pub fn new(plan: &'a Plan, encoder: &'a dyn TileEncoder) -> Self {
-        Self { plan, nursery: Nursery::new(&plan.pyramid), encoder }
+        let renderer = Renderer::new(&plan.look, plan.sample_type);
+        Self { plan, nursery: Nursery::new(&plan.pyramid), renderer, encoder }
     }
 
     /// The tiles of a metatile, and of all nodes above that its arrival completes. Empty tiles are left out.
@@ -79,13 +81,8 @@ impl<'a> Loom<'a> {
         if z > self.plan.max_zoom {
             return Ok(());
         }
-        let rendered;
-        let block = if self.plan.mixed || self.plan.look.is_identity() {
-            block
-        } else {
-            rendered = self.plan.look.render(block.clone());
-            &rendered
-        };
+        let rendered = if self.plan.mixed { None } else { self.renderer.render(block) };
+        let block = rendered.as_ref().unwrap_or(block);
         let side = self.plan.tile_size;
         let window = block.window;
         for row in 0..window.height / side {
