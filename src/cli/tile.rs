@@ -46,8 +46,8 @@ pub struct TileArgs {
     /// for palettes and --categorical].
     #[arg(short, long, value_name = "METHOD")]
     resampling: Option<Resampling>,
-    /// How lower levels are made from the one above: average, nearest, mode [default: average; mode for palettes and
-    /// --categorical].
+    /// How lower levels are made from the one above, with the same methods; average, nearest and mode are quickest
+    /// [default: average; mode for palettes and --categorical].
     #[arg(long, value_name = "METHOD")]
     overview_resampling: Option<Resampling>,
     /// Treat values as names of classes: none is made up.

@@ -9,9 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use ndarray::{Array2, s};
-
-use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_slice, interleaved_slice_mut};
+use crate::block::Block;
 use crate::error::Result;
 use crate::window::{Size, Window};
 
@@ -176,72 +174,10 @@ impl Drop for Claim<'_> {
     }
 }
 
-/// A window that is put together chunk by chunk, so that no more than one chunk need be held beside it.
-pub struct Assembly {
-    block: Block,
-    filled: usize,
-}
-
-impl Assembly {
-    /// An empty window.
-    pub fn new(window: Window, sample_type: SampleType, bands: usize) -> Self {
-        let samples = Samples::zeros(sample_type, bands, window.size());
-        Self { block: Block { window, samples, validity: Validity::All }, filled: 0 }
-    }
-
-    /// Copies what a chunk has of the window. `false` when its samples are of another kind.
-    pub fn add(&mut self, chunk: &Block) -> bool {
-        let common = chunk.window.intersection(&self.block.window);
-        let done = for_sample_type!(chunk.samples.sample_type(), T => self.copy::<T>(chunk, &common));
-        let part = |w: &Window| {
-            let (x, y) = ((common.x - w.x) as usize, (common.y - w.y) as usize);
-            s![y..y + common.height, x..x + common.width]
-        };
-        if let (Validity::PerPixel(coverage), true) = (&chunk.validity, done && !common.is_empty()) {
-            let size = self.block.window.size();
-            if self.block.validity == Validity::All {
-                self.block.validity = Validity::PerPixel(Array2::from_elem((size.height, size.width), 255));
-            }
-            if let Validity::PerPixel(plane) = &mut self.block.validity {
-                let there = part(&self.block.window);
-                plane.slice_mut(there).assign(&coverage.slice(part(&chunk.window)));
-            }
-        }
-        self.filled += common.area();
-        done
-    }
-
-    fn copy<T: Sample>(&mut self, chunk: &Block, common: &Window) -> bool {
-        let bands = chunk.bands();
-        let same = bands == self.block.bands();
-        let window = self.block.window;
-        let Some(source) = T::unwrap(&chunk.samples).and_then(interleaved_slice) else { return false };
-        let target = T::unwrap_mut(&mut self.block.samples).and_then(interleaved_slice_mut);
-        let Some(target) = target.filter(|_| same) else { return false };
-        let length = common.width * bands;
-        for y in common.y..common.bottom() {
-            let from = offset(&chunk.window, common.x, y) * bands;
-            let to = offset(&window, common.x, y) * bands;
-            target[to..to + length].copy_from_slice(&source[from..from + length]);
-        }
-        true
-    }
-
-    /// The window, if the chunks covered it; its validity is [`Validity::All`] when every pixel is covered.
-    pub fn finish(self) -> Option<Block> {
-        let Block { window, samples, validity } = self.block;
-        (self.filled == window.area()).then(|| Block { window, samples, validity: validity.simplified() })
-    }
-}
-
-fn offset(window: &Window, x: i64, y: i64) -> usize {
-    (y - window.y) as usize * window.width + (x - window.x) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{Samples, interleaved_array};
+    use crate::block::{Assembly, SampleType, Samples, Validity, interleaved_array};
     use crate::error::Error;
 
     fn block(window: Window) -> Block {

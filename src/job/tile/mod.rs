@@ -162,12 +162,7 @@ impl TileJob {
         {
             return usage(format!("--scale {low},{high}: the first value must be below the second"));
         }
-        match self.overview_resampling {
-            None | Some(Resampling::Average | Resampling::Nearest | Resampling::Mode) => Ok(()),
-            Some(other) => usage(format!(
-                "--overview-resampling {other}: lower levels are made from 2×2 pixels, by average, nearest or mode"
-            )),
-        }
+        Ok(())
     }
 }
 

@@ -147,6 +147,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Levels between a metatile's tiles and its root.
+    pub fn span(&self) -> u8 {
+        self.pyramid.base() - self.pyramid.root()
+    }
+
     /// Pixels of a metatile at the base level.
     pub fn window(&self, metatile: TileCoord) -> Window {
         self.pyramid.window(metatile, self.tile_size)
@@ -170,18 +175,26 @@ impl Plan {
 }
 
 impl Plan {
+    /// Whether a lower level is made from 2 × 2 pixels each, so that no tile needs its neighbours.
+    pub fn reduces_locally(&self) -> bool {
+        matches!(self.overview_resampling, Resampling::Average | Resampling::Nearest | Resampling::Mode)
+    }
+
+    /// The tiles of a level, between root and base, that a metatile holds.
+    pub(super) fn tiles_of(&self, metatile: TileCoord, z: u8) -> impl Iterator<Item = TileCoord> {
+        let shift = z - self.pyramid.root();
+        let (x, y) = (metatile.x << shift, metatile.y << shift);
+        let side = 0..1u32 << shift;
+        let tiles =
+            side.clone().flat_map(move |j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)));
+        tiles.filter(|t| self.pyramid.contains(*t))
+    }
+
     /// How many tiles of a metatile may be written.
     pub(super) fn tiles_under(&self, metatile: TileCoord) -> u64 {
         let highest = self.max_zoom.min(self.pyramid.base());
         let levels = self.pyramid.root().max(self.pyramid.min())..=highest;
-        let at = |z: u8| {
-            let shift = z - self.pyramid.root();
-            let (x, y) = (metatile.x << shift, metatile.y << shift);
-            let side = 0..1u32 << shift;
-            let tiles = side.clone().flat_map(|j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)));
-            tiles.filter(|t| self.pyramid.contains(*t)).count() as u64
-        };
-        levels.map(at).sum()
+        levels.map(|z| self.tiles_of(metatile, z).count() as u64).sum()
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::look::{Look, Renderer};
 use super::plan::{Plan, PlannedInput};
-use crate::block::{Block, Validity, interleaved_slice};
+use crate::block::{Assembly, Block, Validity, interleaved_slice};
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
-use crate::raster::chunks::{Assembly, ChunkCache, ChunkKey};
+use crate::raster::chunks::{ChunkCache, ChunkKey};
 use crate::raster::{Locator, Source};
 use crate::warp::coords::{CoordGrid, Position};
 use crate::warp::kernel::halo;
