@@ -280,15 +280,14 @@ impl<T: Pixel> CellJob<'_, T> {
     ) {
         let Scratch { x, y, single: [wx, wy], bands, values, .. } = scratch;
         let (base_x, base_y) = (i64::from(x.base[i]), i64::from(y.base[i]));
-        let mut mean = None;
-        if !(self.x.is_plain_cubic() && self.y.is_plain_cubic()) {
-            for (weights, taps) in [(&mut *wx, &x.weights), (&mut *wy, &y.weights)] {
-                weights.clear();
-                weights.extend(taps.iter().map(|w| w[i]));
-            }
-            let sums = self.sum_covered(base_x, wx, base_y, wy, bands);
-            mean = (sums.weight > T::Sum::of(STABLE) * sums.magnitude).then_some(sums);
+        for (weights, taps) in [(&mut *wx, &x.weights), (&mut *wy, &y.weights)] {
+            weights.clear();
+            weights.extend(taps.iter().map(|w| w[i]));
         }
+        let sums = self.sum_covered(base_x, wx, base_y, wy, bands);
+        let stable = sums.weight >= T::Sum::of(STABLE) * sums.magnitude;
+        let lacking = sums.lacking && self.x.is_plain_cubic() && self.y.is_plain_cubic();
+        let mean = (stable && !lacking).then_some(sums);
         let sums = mean.unwrap_or_else(|| {
             self.x.bilinear().weights_at(px, wx);
             self.y.bilinear().weights_at(py, wy);
@@ -319,6 +318,7 @@ impl<T: Pixel> CellJob<'_, T> {
         bands.clear();
         bands.resize(self.source.bands, T::Sum::default());
         let mut sums = Sums::default();
+        let mut covered = 0;
         let existing = |base: i64, count: usize, len: usize| {
             let first = base + 1 - (count / 2) as i64;
             (0..count).filter_map(move |k| {
@@ -334,6 +334,7 @@ impl<T: Pixel> CellJob<'_, T> {
                 if coverage == 0 {
                     continue;
                 }
+                covered += 1;
                 let weight = weight * T::Sum::of(f64::from(coverage) / 255.0);
                 sums.weight = sums.weight + weight;
                 sums.magnitude = sums.magnitude + weight.abs();
@@ -342,6 +343,7 @@ impl<T: Pixel> CellJob<'_, T> {
                 }
             }
         }
+        sums.lacking = covered < wx.len() * wy.len();
         sums
     }
 }
@@ -355,6 +357,8 @@ struct Sums<A> {
     weight: A,
     /// The same of the absolute values.
     magnitude: A,
+    /// Whether a tap does not exist or is not covered.
+    lacking: bool,
 }
 
 /// Makes room for `count` sums and the lanes that are computed beyond them.
