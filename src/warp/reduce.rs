@@ -58,7 +58,7 @@ fn halve_at(level: Level, block: &Block, method: Resampling, edges: Edges) -> Re
 /// # Errors
 /// [`Error::Internal`] when a block is not the quarter of `window` that its place says, or when blocks differ in sample
 /// type or number of bands.
-pub fn join(quarters: [Option<Block>; 4], window: Window) -> Result<Option<Block>> {
+pub fn join(quarters: &[Option<Block>; 4], window: Window) -> Result<Option<Block>> {
     let Some(first) = quarters.iter().flatten().next() else { return Ok(None) };
     let (sample_type, bands) = (first.samples.sample_type(), first.bands());
     let size = Size::new(window.width / 2, window.height / 2);
@@ -91,7 +91,7 @@ pub fn join(quarters: [Option<Block>; 4], window: Window) -> Result<Option<Block
         }
         Validity::PerPixel(coverage).simplified()
     };
-    let samples = for_sample_type!(sample_type, T => join_samples::<T>(&quarters, window.size(), bands));
+    let samples = for_sample_type!(sample_type, T => join_samples::<T>(quarters, window.size(), bands));
     Ok(Some(Block { window, samples, validity }))
 }
 

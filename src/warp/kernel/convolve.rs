@@ -10,7 +10,7 @@ use super::source::Source;
 use super::weights::{Axis, Taps};
 use super::{CELL, CoordGrid, Edges, Window, for_cells};
 use crate::resampling::Resampling;
-use crate::simd::{Kernel, Level, dispatch};
+use crate::simd::{Kernel, Level, dispatch, load};
 
 /// Rows whose positions differ by less than this in y share the sums of their columns, in source pixels.
 const LEVEL_ROW: f64 = 1e-6;
@@ -156,7 +156,7 @@ impl<T: Pixel> CellJob<'_, T> {
         let Scratch { x, y, columns, .. } = scratch;
         let lead = self.x.radius() - 1;
         let span = extent.right - extent.left + taps;
-        let level = ys.iter().fold(true, |all, v| all & ((v - ys[0]).abs() < LEVEL_ROW));
+        let level = is_level(ys);
         let mut starts = [0; CELL];
         if level && span <= CELL * taps / 2 {
             grow(columns, span * bands);
@@ -201,7 +201,11 @@ impl<T: Pixel> CellJob<'_, T> {
         let stride = self.source.window.width * self.source.bands;
         let start = top * stride + left * self.source.bands;
         let mut k = 0;
-        while k + 4 < count {
+        while k + 8 < count {
+            sum_chunk::<T, N, 16>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
+            k += 16;
+        }
+        if k + 4 < count {
             sum_chunk::<T, N, 8>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
             k += 8;
         }
@@ -364,8 +368,8 @@ struct Sums<A> {
 /// Makes room for `count` sums and the lanes that are computed beyond them.
 #[inline(always)]
 fn grow<A: Real>(sums: &mut Vec<A>, count: usize) {
-    if sums.len() < count + 8 {
-        sums.resize(count + 8, A::default());
+    if sums.len() < count + 16 {
+        sums.resize(count + 16, A::default());
     }
 }
 
@@ -376,12 +380,26 @@ fn min_max(values: &[i32; CELL]) -> (usize, usize) {
     (low as usize, high as usize)
 }
 
+/// Whether positions differ by less than [`LEVEL_ROW`] from the first.
+#[inline(always)]
+fn is_level(positions: &[f64; CELL]) -> bool {
+    let mut off = 0;
+    for position in positions {
+        off |= u32::from((position - positions[0]).abs() >= LEVEL_ROW);
+    }
+    off == 0
+}
+
 /// Whether all taps of all positions lie in a window along one axis; false for positions that are not finite.
 #[inline(always)]
 fn all_inside(positions: &[f64; CELL], origin: i64, len: usize, radius: usize) -> bool {
     let first = origin as f64 + radius as f64 - 0.5;
     let end = origin as f64 + len as f64 - radius as f64 + 0.5;
-    positions.iter().fold(true, |all, &p| all & (p >= first) & (p < end))
+    let mut outside = 0;
+    for &position in positions {
+        outside |= u32::from(!(position >= first && position < end));
+    }
+    outside == 0
 }
 
 /// Sums `L` samples of consecutive columns over the rows of the kernel, `N` of them unless it is 0.
@@ -395,37 +413,25 @@ fn sum_chunk<T: Pixel, const N: usize, const L: usize>(
     sums: &mut [T::Sum],
 ) {
     let mut lanes = [T::Sum::default(); L];
-    let mut add = |j: usize, weight: T::Sum| {
-        let row = load::<T, L>(samples, start + j * stride);
-        for l in 0..L {
-            lanes[l] = lanes[l] + weight * row[l].widen();
-        }
-    };
     if let (true, Some(weights)) = (N > 0, weights.first_chunk::<N>()) {
-        for j in 0..N {
-            add(j, weights[j][i]);
+        for (j, weight) in weights.iter().enumerate() {
+            add_row(&mut lanes, samples, start + j * stride, weight[i]);
         }
     } else {
         for (j, weight) in weights.iter().enumerate() {
-            add(j, weight[i]);
+            add_row(&mut lanes, samples, start + j * stride, weight[i]);
         }
     }
     sums[..L].copy_from_slice(&lanes);
 }
 
-/// `L` samples, zeros beyond the end.
+/// Adds consecutive samples times a weight.
 #[inline(always)]
-fn load<T: Pixel, const L: usize>(samples: &[T], start: usize) -> [T; L] {
-    match samples.get(start..).and_then(|rest| rest.first_chunk()) {
-        Some(chunk) => *chunk,
-        None => load_end(samples, start),
+fn add_row<T: Pixel, const L: usize>(lanes: &mut [T::Sum; L], samples: &[T], start: usize, weight: T::Sum) {
+    let row: [T; L] = load(samples, start);
+    for l in 0..L {
+        lanes[l] = lanes[l] + weight * row[l].widen();
     }
-}
-
-#[cold]
-#[inline(never)]
-fn load_end<T: Pixel, const L: usize>(samples: &[T], start: usize) -> [T; L] {
-    std::array::from_fn(|l| samples.get(start + l).copied().unwrap_or_default())
 }
 
 /// Sums one band over the columns of the kernel.
