@@ -153,65 +153,47 @@ impl<T: Pixel> CellJob<'_, T> {
     ) {
         let bands = if B == 0 { self.source.bands } else { B };
         let taps = if N == 0 { self.x.taps() } else { N };
+        // Slices on the stack, for the compiler reloads what lies behind references after each store.
         let Scratch { x, y, columns, .. } = scratch;
-        let lead = self.x.radius() - 1;
-        let span = extent.right - extent.left + taps;
-        let level = is_level(ys);
+        let (wx, wy) = (&x.weights[..taps], &y.weights[..self.y.taps()]);
+        let wy = if N == 0 { wy } else { &wy[..N] };
+        let stride = self.source.window.width * bands;
+        let samples = self.source.samples;
         let mut starts = [0; CELL];
-        if level && span <= CELL * taps / 2 {
+        let span = extent.right - extent.left + taps;
+        if is_level(ys) && span <= CELL * taps {
             grow(columns, span * bands);
-            self.sum_columns::<N>(extent.left - lead, &y.base, &y.weights, 0, span * bands, columns);
+            let start = self.first_sample(extent.left, y.base[0] as usize);
+            sum_columns::<T, N>(samples, start, stride, wy, 0, span * bands, columns);
             for (start, base) in starts.iter_mut().zip(&x.base) {
                 *start = (*base as usize - extent.left) * bands;
             }
         } else {
             let room = (taps * bands).next_multiple_of(4);
             grow(columns, CELL * room);
+            let columns = &mut columns[..CELL * room + 16];
             for i in 0..CELL {
                 starts[i] = i * room;
-                let left = x.base[i] as usize - lead;
-                self.sum_columns::<N>(left, &y.base, &y.weights, i, taps * bands, &mut columns[i * room..]);
+                let start = self.first_sample(x.base[i] as usize, y.base[i] as usize);
+                sum_columns::<T, N>(samples, start, stride, wy, i, taps * bands, &mut columns[i * room..]);
             }
         }
         if B == 0 {
             for (i, pixel) in target.chunks_exact_mut(bands).enumerate() {
                 for (band, sample) in pixel.iter_mut().enumerate() {
-                    *sample = T::from_sum(sum_row_band(&columns[starts[i] + band..], bands, &x.weights, i));
+                    *sample = T::from_sum(sum_row_band(&columns[starts[i] + band..], bands, wx, i));
                 }
             }
         } else {
-            sum_rows::<T, B, N>(columns, &starts, &x.weights, target);
+            sum_rows::<T, B, N>(columns, &starts, wx, target);
         }
     }
 
-    /// Sums `count` samples of consecutive columns, from column `left` on, with the weights of position `i`.
+    /// Where the samples of the upper left tap around a base pixel begin; the tap must exist.
     #[inline(always)]
-    fn sum_columns<const N: usize>(
-        &self,
-        left: usize,
-        base: &[i32; CELL],
-        weights: &[[T::Sum; CELL]],
-        i: usize,
-        count: usize,
-        sums: &mut [T::Sum],
-    ) {
-        let taps = if N == 0 { weights.len() } else { N };
-        let weights = &weights[..taps];
-        let top = (base[i] + 1) as usize - taps / 2;
-        let stride = self.source.window.width * self.source.bands;
-        let start = top * stride + left * self.source.bands;
-        let mut k = 0;
-        while k + 8 < count {
-            sum_chunk::<T, N, 16>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
-            k += 16;
-        }
-        if k + 4 < count {
-            sum_chunk::<T, N, 8>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
-            k += 8;
-        }
-        if k < count {
-            sum_chunk::<T, N, 4>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
-        }
+    fn first_sample(&self, column: usize, row: usize) -> usize {
+        let (left, top) = (column + 1 - self.x.radius(), row + 1 - self.y.radius());
+        (top * self.source.window.width + left) * self.source.bands
     }
 
     /// A row in which taps may be missing.
@@ -265,8 +247,9 @@ impl<T: Pixel> CellJob<'_, T> {
         let taps = if N == 0 { self.x.taps() } else { N };
         let Scratch { x, y, columns, .. } = scratch;
         grow(columns, taps * bands);
-        let left = (x.base[i] + 1) as usize - self.x.radius();
-        self.sum_columns::<N>(left, &y.base, &y.weights, i, taps * bands, columns);
+        let start = self.first_sample(x.base[i] as usize, y.base[i] as usize);
+        let stride = self.source.window.width * bands;
+        sum_columns::<T, N>(self.source.samples, start, stride, &y.weights, i, taps * bands, columns);
         for (band, sample) in target.iter_mut().enumerate() {
             *sample = T::from_sum(sum_row_band(&columns[band..], bands, &x.weights, i));
         }
@@ -400,6 +383,29 @@ fn all_inside(positions: &[f64; CELL], origin: i64, len: usize, radius: usize) -
         outside |= u32::from(!(position >= first && position < end));
     }
     outside == 0
+}
+
+/// Sums `count` consecutive samples, from `start` on, over the rows of the kernel, with the weights of position `i`.
+#[inline(always)]
+fn sum_columns<T: Pixel, const N: usize>(
+    samples: &[T],
+    start: usize,
+    stride: usize,
+    weights: &[[T::Sum; CELL]],
+    i: usize,
+    count: usize,
+    sums: &mut [T::Sum],
+) {
+    let mut k = 0;
+    while k + 8 < count {
+        sum_chunk::<T, N, 16>(samples, start + k, stride, weights, i, &mut sums[k..]);
+        k += 16;
+    }
+    if k + 4 < count {
+        sum_chunk::<T, N, 8>(samples, start + k, stride, weights, i, &mut sums[k..]);
+    } else if k < count {
+        sum_chunk::<T, N, 4>(samples, start + k, stride, weights, i, &mut sums[k..]);
+    }
 }
 
 /// Sums `L` samples of consecutive columns over the rows of the kernel, `N` of them unless it is 0.
