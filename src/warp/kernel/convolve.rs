@@ -12,8 +12,9 @@ use super::{CELL, CoordGrid, Edges, Window, for_cells};
 use crate::resampling::Resampling;
 use crate::simd::{Kernel, Level, dispatch, load};
 
-/// Rows whose positions differ by less than this in y share the sums of their columns, in source pixels.
-const LEVEL_ROW: f64 = 1e-6;
+/// Positions that differ by less than this along an axis share weights, in source pixels: the columns of a cell in x,
+/// the pixels of a row in y.
+const LEVEL: f64 = 1e-6;
 
 /// A weighted mean whose weights cancel down to less than this part of their magnitudes is not stable.
 const STABLE: f64 = 0.25;
@@ -101,16 +102,18 @@ impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N>
         let Self(cell, rows, scratch) = self;
         let (mut xs, mut ys) = ([0.0; CELL], [0.0; CELL]);
         let grid = cell.grid;
+        scratch.x.forget();
         for line in 0..CELL {
             if !grid.cell_row(cell.column, cell.row, line, &mut xs, &mut ys) {
                 return;
             }
-            cell.x.fill(&xs, cell.source.window.x, &mut scratch.x);
+            // In many maps x hardly depends on the line.
+            cell.x.refill(&xs, cell.source.window.x, &mut scratch.x, LEVEL);
             cell.y.fill(&ys, cell.source.window.y, &mut scratch.y);
             let x = grid.window().x + (cell.column * CELL) as i64;
             let y = grid.window().y + (cell.row * CELL + line) as i64;
             let (samples, coverage) = rows.run(x, y, CELL);
-            if let Some(extent) = cell.full_extent(&xs, &ys, scratch) {
+            if let Some(extent) = cell.full_extent(&ys, scratch) {
                 cell.full_row::<B, N>(extent, &ys, scratch, samples);
                 coverage.fill(255);
             } else {
@@ -130,10 +133,12 @@ struct Extent {
 impl<T: Pixel> CellJob<'_, T> {
     /// The columns of base pixels in a row of which every tap exists and is fully covered.
     #[inline(always)]
-    fn full_extent(&self, xs: &[f64; CELL], ys: &[f64; CELL], scratch: &Scratch<T>) -> Option<Extent> {
+    fn full_extent(&self, ys: &[f64; CELL], scratch: &Scratch<T>) -> Option<Extent> {
         let window = self.source.window;
         let (rx, ry) = (self.x.radius(), self.y.radius());
-        if !(all_inside(xs, window.x, window.width, rx) && all_inside(ys, window.y, window.height, ry)) {
+        if !(all_inside(&scratch.x.positions, window.x, window.width, rx)
+            && all_inside(ys, window.y, window.height, ry))
+        {
             return None;
         }
         let (left, right) = min_max(&scratch.x.base);
@@ -363,12 +368,12 @@ fn min_max(values: &[i32; CELL]) -> (usize, usize) {
     (low as usize, high as usize)
 }
 
-/// Whether positions differ by less than [`LEVEL_ROW`] from the first.
+/// Whether positions differ by less than [`LEVEL`] from the first.
 #[inline(always)]
 fn is_level(positions: &[f64; CELL]) -> bool {
     let mut off = 0;
     for position in positions {
-        off |= u32::from((position - positions[0]).abs() >= LEVEL_ROW);
+        off |= u32::from((position - positions[0]).abs() >= LEVEL);
     }
     off == 0
 }

@@ -82,6 +82,19 @@ impl Axis {
         self.scale <= 1.0
     }
 
+    /// Like [`fill`](Self::fill), unless the taps are already those of positions that differ by less than `same`.
+    #[inline(always)]
+    pub fn refill<A: Real>(self, positions: &[f64; CELL], origin: i64, taps: &mut Taps<A>, same: f64) {
+        let mut kept = 0;
+        for (new, old) in positions.iter().zip(&taps.positions) {
+            kept += usize::from((new - old).abs() < same);
+        }
+        if kept < CELL {
+            taps.positions = *positions;
+            self.fill(positions, origin, taps);
+        }
+    }
+
     /// The taps of a row of positions, counted from the pixel `origin`.
     #[inline(always)]
     pub fn fill<A: Real>(self, positions: &[f64; CELL], origin: i64, taps: &mut Taps<A>) {
@@ -211,6 +224,8 @@ pub(super) struct Taps<A> {
     pub base: [i32; CELL],
     /// Weight per tap and position.
     pub weights: Vec<[A; CELL]>,
+    /// The positions they were last [refilled](Axis::refill) for.
+    pub positions: [f64; CELL],
     /// The sines of the taps of a Lanczos kernel.
     sines: Vec<Sines>,
     /// The kernel they belong to.
@@ -236,7 +251,18 @@ impl Sines {
 
 impl<A: Real> Taps<A> {
     pub fn new() -> Self {
-        Self { base: [0; CELL], weights: Vec::new(), sines: Vec::new(), sines_of: None }
+        Self {
+            base: [0; CELL],
+            weights: Vec::new(),
+            positions: [f64::NAN; CELL],
+            sines: Vec::new(),
+            sines_of: None,
+        }
+    }
+
+    /// Makes the next [refill](Axis::refill) compute all anew.
+    pub fn forget(&mut self) {
+        self.positions = [f64::NAN; CELL];
     }
 }
 
