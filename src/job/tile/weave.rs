@@ -64,7 +64,7 @@ impl<'a> Loom<'a> {
         let root = self.levels(weft, tiles)?;
         let mut quarter = self.reduced(root)?;
         while let Some((node, quarters)) = nursery.arrive(child, quarter) {
-            let block = join(quarters, node.window(self.plan.tile_size))?;
+            let block = join(&quarters, node.window(self.plan.tile_size))?;
             if let Some(block) = &block {
                 self.encode(node.z, block, tiles)?;
             }
