@@ -2,8 +2,8 @@
 //! specifications.
 
 mod atomic;
-mod mbtiles;
-mod pmtiles;
+pub(crate) mod mbtiles;
+pub(crate) mod pmtiles;
 mod speed;
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use tileloom::sink::{EncodedTile, OutputKind, Target, Written, create};
 use tileloom::tileset::{LayerKind, Scheme, TilesetInfo};
 
 /// Tiles by address.
-type Tiles = BTreeMap<TileCoord, Vec<u8>>;
+pub(crate) type Tiles = BTreeMap<TileCoord, Vec<u8>>;
 
 const KINDS: [(OutputKind, &str); 3] =
     [(OutputKind::Folder, "set"), (OutputKind::Mbtiles, "set.mbtiles"), (OutputKind::Pmtiles, "set.pmtiles")];
@@ -129,7 +129,7 @@ fn written(name: &str, tiles: &Tiles, seed: u64) -> (TempDir, PathBuf, Written) 
     (dir, path, written)
 }
 
-fn names_in(dir: &Path) -> Vec<String> {
+pub(crate) fn names_in(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).expect("readable");
     let mut names: Vec<_> =
         entries.map(|e| e.expect("entry").file_name().into_string().expect("UTF-8")).collect();
@@ -138,7 +138,7 @@ fn names_in(dir: &Path) -> Vec<String> {
 }
 
 /// The tiles of a folder, by path.
-fn read_folder(root: &Path) -> Tiles {
+pub(crate) fn read_folder(root: &Path) -> Tiles {
     let mut tiles = Tiles::new();
     for z in names_in(root).iter().filter(|n| *n != "tilejson.json") {
         for x in names_in(&root.join(z)) {

@@ -9,7 +9,7 @@ use tileloom::grid::TileCoord;
 use super::{Tiles, colour_of, many, picture_set, written};
 
 /// The tiles of a database through the interface of the specification.
-pub(super) fn read(path: &Path) -> Tiles {
+pub(crate) fn read(path: &Path) -> Tiles {
     let db = Connection::open(path).expect("opened");
     let mut query =
         db.prepare("SELECT zoom_level, tile_column, tile_row, tile_data FROM tiles").expect("tiles");

@@ -11,7 +11,7 @@ use tileloom::grid::TileCoord;
 use super::{Tiles, many, picture_set, written};
 
 /// An archive in memory.
-pub(super) struct Archive {
+pub(crate) struct Archive {
     bytes: Vec<u8>,
 }
 
@@ -25,7 +25,7 @@ struct Entry {
 }
 
 impl Archive {
-    pub(super) fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
         let bytes = std::fs::read(path).expect("archive");
         assert_eq!(&bytes[..8], b"PMTiles\x03");
         Self { bytes }
@@ -35,16 +35,16 @@ impl Archive {
         u64::from_le_bytes(self.bytes[at..at + 8].try_into().expect("8 bytes"))
     }
 
-    fn i32(&self, at: usize) -> i32 {
+    pub(crate) fn i32(&self, at: usize) -> i32 {
         i32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("4 bytes"))
     }
 
     /// Offset and length of a section by its place in the header: root, metadata, leaves, tile data.
-    fn section(&self, number: usize) -> (u64, u64) {
+    pub(crate) fn section(&self, number: usize) -> (u64, u64) {
         (self.u64(8 + 16 * number), self.u64(16 + 16 * number))
     }
 
-    fn gunzip(&self, offset: u64, length: u64) -> Vec<u8> {
+    pub(crate) fn gunzip(&self, offset: u64, length: u64) -> Vec<u8> {
         let packed = &self.bytes[offset as usize..(offset + length) as usize];
         assert_eq!(packed[4..8], [0; 4], "a time stamp in the gzip header");
         let size = u32::from_le_bytes(packed[packed.len() - 4..].try_into().expect("4 bytes"));
@@ -105,7 +105,7 @@ impl Archive {
         (found, leaf_count)
     }
 
-    pub(super) fn tiles(&self) -> Tiles {
+    pub(crate) fn tiles(&self) -> Tiles {
         let data = self.section(3).0;
         let mut tiles = Tiles::new();
         for entry in self.entries().0 {
@@ -118,7 +118,7 @@ impl Archive {
     }
 
     /// All that `go-pmtiles verify` asks of an archive, and what it means to ask. Returns the number of leaves.
-    fn verify(&self) -> usize {
+    pub(crate) fn verify(&self) -> usize {
         let (root, root_length) = self.section(0);
         let (metadata, metadata_length) = self.section(1);
         let (leaves, leaves_length) = self.section(2);
@@ -232,7 +232,7 @@ fn runs_of_equal_tiles_are_one_entry() {
 }
 
 /// A Python that has the `pmtiles` package.
-fn python() -> Option<String> {
+pub(crate) fn python() -> Option<String> {
     let python = std::env::var("TILELOOM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has = Command::new(&python).args(["-c", "import pmtiles.reader"]).output();
     has.is_ok_and(|o| o.status.success()).then_some(python)
