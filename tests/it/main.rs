@@ -1,3 +1,5 @@
 //! Integration tests: the program and the library against software nobody here wrote.
 
 mod containers;
+mod lesson;
+mod small_disk;
