@@ -51,6 +51,7 @@ pub mod raster;
 pub mod resampling;
 pub(crate) mod simd;
 pub mod sink;
+pub mod target;
 pub mod tileset;
 pub mod warp;
 pub mod window;

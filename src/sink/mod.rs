@@ -14,17 +14,17 @@ mod folder;
 mod mbtiles;
 mod pmtiles;
 mod spool;
-mod target;
 
 use std::path::Path;
 
 pub use folder::FolderSink;
 pub use mbtiles::MbtilesSink;
 pub use pmtiles::PmtilesSink;
-pub use target::Target;
+pub use target::{Shape, Target};
 
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::target;
 use crate::tileset::TilesetInfo;
 
 /// The containers.
@@ -112,6 +112,15 @@ impl OutputKind {
                 path.display()
             ))),
             _ => Ok(Self::Folder),
+        }
+    }
+}
+
+impl From<OutputKind> for Shape {
+    fn from(kind: OutputKind) -> Self {
+        match kind {
+            OutputKind::Folder => Self::Folder,
+            OutputKind::Mbtiles | OutputKind::Pmtiles => Self::File,
         }
     }
 }

@@ -3,3 +3,5 @@
 mod agreement;
 mod common;
 mod containers;
+mod lesson;
+mod small_disk;
