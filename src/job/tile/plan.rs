@@ -182,12 +182,20 @@ impl Plan {
 
     /// The tiles of a level, between root and base, that a metatile holds.
     pub(super) fn tiles_of(&self, metatile: TileCoord, z: u8) -> impl Iterator<Item = TileCoord> {
+        self.square(metatile, z).filter(|t| self.pyramid.contains(*t))
+    }
+
+    /// The tiles of the base level that lie in a metatile but not in the plan.
+    pub(super) fn tiles_beside(&self, metatile: TileCoord) -> impl Iterator<Item = TileCoord> {
+        self.square(metatile, self.pyramid.base()).filter(|t| !self.pyramid.contains(*t))
+    }
+
+    /// All tiles of a level under a metatile.
+    fn square(&self, metatile: TileCoord, z: u8) -> impl Iterator<Item = TileCoord> + use<> {
         let shift = z - self.pyramid.root();
         let (x, y) = (metatile.x << shift, metatile.y << shift);
         let side = 0..1u32 << shift;
-        let tiles =
-            side.clone().flat_map(move |j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)));
-        tiles.filter(|t| self.pyramid.contains(*t))
+        side.clone().flat_map(move |j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)))
     }
 
     /// How many tiles of a metatile may be written.

@@ -132,6 +132,10 @@ impl<'a> Loom<'a> {
         for strand in weft.strands {
             warp(&strand.source, &strand.grid, strand.target, plan.resampling, plan.edges, &mut canvas)?;
         }
+        // What lies outside of --bbox must not shine through in lower levels, wherever metatiles happen to end.
+        for tile in plan.tiles_beside(weft.metatile) {
+            canvas.clear(&tile.window(plan.tile_size));
+        }
         Ok(canvas.into_block())
     }
 
