@@ -302,10 +302,13 @@ fn text(report: &Report, stats: bool) -> String {
     }
     guesses(&mut t, &report.guesses);
     let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
-    let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
     if stats {
-        let _ = write!(t, "{}", report.stats);
-        let _ = writeln!(t, "decoded {} of source pixels", size(report.decoded));
+        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
+        let _ = writeln!(t, "{}", report.stats);
+        let times = report.decode_amplification;
+        let _ = writeln!(t, "decoded {} of source pixels, each block {times:.2} times", size(report.decoded));
+    } else {
+        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
     }
     t
 }

@@ -6,7 +6,6 @@
 //! at the same time decode it once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::block::Block;
@@ -45,6 +44,11 @@ impl ChunkLayout {
         self.chunk
     }
 
+    /// A number for a chunk, in rows from the upper left.
+    pub fn index(&self, column: usize, row: usize) -> usize {
+        row * self.raster.width.div_ceil(self.chunk.width) + column
+    }
+
     /// The window of a chunk, cut off at the raster's edge.
     pub fn window(&self, column: usize, row: usize) -> Window {
         let (x, y) = ((column * self.chunk.width) as i64, (row * self.chunk.height) as i64);
@@ -60,15 +64,29 @@ impl ChunkLayout {
     }
 }
 
-/// Which chunk: of which input, which column and row.
+/// Which chunk of which input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkKey {
     /// Position of the raster in the list of inputs.
     pub input: usize,
-    /// Column of chunks.
-    pub column: usize,
-    /// Row of chunks.
-    pub row: usize,
+    /// The chunk's [`ChunkLayout::index`].
+    pub index: usize,
+}
+
+/// What a cache was used for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes of all chunks that were decoded.
+    pub bytes: u64,
+    /// Bytes of the distinct chunks among them.
+    pub distinct: u64,
+}
+
+impl Decoded {
+    /// How many times a chunk was decoded on average: 1 when the cache was large enough.
+    pub fn amplification(&self) -> f64 {
+        if self.distinct == 0 { 1.0 } else { self.bytes as f64 / self.distinct as f64 }
+    }
 }
 
 enum Slot {
@@ -81,6 +99,9 @@ struct State {
     slots: HashMap<ChunkKey, Slot>,
     bytes: usize,
     clock: u64,
+    decoded: Decoded,
+    /// A bit for each chunk of each input: whether it was decoded before.
+    seen: HashMap<usize, Vec<u64>>,
 }
 
 /// The chunks that readers share.
@@ -88,18 +109,17 @@ pub struct ChunkCache {
     capacity: usize,
     state: Mutex<State>,
     loaded: Condvar,
-    decoded: AtomicU64,
 }
 
 impl ChunkCache {
     /// A cache of at most `capacity` bytes, beside the chunks that readers hold at the moment.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, state: Mutex::default(), loaded: Condvar::new(), decoded: AtomicU64::new(0) }
+        Self { capacity, state: Mutex::default(), loaded: Condvar::new() }
     }
 
-    /// Bytes of pixels decoded so far.
-    pub fn decoded_bytes(&self) -> u64 {
-        self.decoded.load(Ordering::Relaxed)
+    /// What was decoded so far.
+    pub fn decoded(&self) -> Decoded {
+        self.lock().decoded
     }
 
     /// The chunk, from the cache or else through `load`. While one thread loads a chunk, others that want it wait.
@@ -126,8 +146,8 @@ impl ChunkCache {
         drop(state);
         let claim = Claim { cache: self, key };
         let block = Arc::new(load()?);
-        self.decoded.fetch_add(block.bytes() as u64, Ordering::Relaxed);
         let mut state = self.lock();
+        state.count(key, block.bytes() as u64);
         state.bytes += block.bytes();
         state.clock += 1;
         let used = state.clock;
@@ -144,6 +164,19 @@ impl ChunkCache {
 }
 
 impl State {
+    fn count(&mut self, key: ChunkKey, bytes: u64) {
+        let bits = self.seen.entry(key.input).or_default();
+        let (word, bit) = (key.index / 64, 1u64 << (key.index % 64));
+        if bits.len() <= word {
+            bits.resize(word + 1, 0);
+        }
+        self.decoded.bytes += bytes;
+        if bits[word] & bit == 0 {
+            self.decoded.distinct += bytes;
+            bits[word] |= bit;
+        }
+    }
+
     fn evict(&mut self, capacity: usize) {
         while self.bytes > capacity {
             let oldest = self.slots.iter().filter_map(|(key, slot)| match slot {
@@ -176,6 +209,8 @@ impl Drop for Claim<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
     use crate::block::{Assembly, SampleType, Samples, Validity, interleaved_array};
     use crate::error::Error;
@@ -224,7 +259,7 @@ mod tests {
     #[test]
     fn a_failed_load_is_tried_again() {
         let cache = ChunkCache::new(1000);
-        let key = ChunkKey { input: 0, column: 0, row: 0 };
+        let key = ChunkKey { input: 0, index: 0 };
         assert!(cache.get(key, || Err(Error::Usage("no".into()))).is_err());
         assert!(cache.get(key, || Ok(block(Window::new(0, 0, 2, 2)))).is_ok());
         assert!(cache.get(key, || panic!("is in the cache")).is_ok());
@@ -233,13 +268,15 @@ mod tests {
     #[test]
     fn the_least_recently_used_chunk_leaves_first() {
         let cache = ChunkCache::new(16);
-        let key = |column| ChunkKey { input: 0, column, row: 0 };
+        let key = |index| ChunkKey { input: 0, index };
         let load = || Ok(block(Window::new(0, 0, 2, 2)));
         for column in [0, 1, 0, 2] {
             cache.get(key(column), load).expect("loads");
         }
         assert!(cache.get(key(0), || Err(Error::Usage("gone".into()))).is_ok());
         assert!(cache.get(key(1), || Err(Error::Usage("gone".into()))).is_err());
+        cache.get(key(1), load).expect("loads");
+        assert_eq!(cache.decoded(), Decoded { bytes: 32, distinct: 24 });
     }
 
     #[test]
@@ -254,7 +291,7 @@ mod tests {
                         std::thread::sleep(std::time::Duration::from_millis(20));
                         Ok(block(Window::new(0, 0, 2, 2)))
                     };
-                    cache.get(ChunkKey { input: 0, column: 0, row: 0 }, load).expect("loads");
+                    cache.get(ChunkKey { input: 0, index: 0 }, load).expect("loads");
                 });
             }
         });

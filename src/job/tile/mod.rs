@@ -257,7 +257,7 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         },
     )?;
     let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, kind, &done, stats, cache.decoded_bytes(), begun.elapsed()))
+    Ok(Report::new(job, &plan, kind, &done, stats, cache.decoded(), begun.elapsed()))
 }
 
 /// Plans a job and makes a few of its tiles to say what it would take; writes nothing.

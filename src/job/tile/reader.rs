@@ -153,7 +153,7 @@ fn fetch(
     let bands = input.selection.bands.len();
     let mut assembly = Assembly::new(window, input.selection.sample_type, bands);
     for (column, row) in input.layout.covering(&window) {
-        let chunk = cache.get(ChunkKey { input: index, column, row }, || {
+        let chunk = cache.get(ChunkKey { input: index, index: input.layout.index(column, row) }, || {
             let block = source.read(input.layout.window(column, row))?;
             Ok(match &input.look {
                 Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),

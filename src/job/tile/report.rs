@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Plan, TileJob};
 use crate::job::machine;
 use crate::pipeline::Stats;
+use crate::raster::chunks::Decoded;
 use crate::sink::{OutputKind, Written};
 
 /// What was made, and what it took.
@@ -39,6 +40,8 @@ pub struct Report {
     pub peak_memory: Option<usize>,
     /// Bytes of source pixels decoded.
     pub decoded: u64,
+    /// How many times a source block was decoded on average.
+    pub decode_amplification: f64,
     /// What held the run back.
     pub bottleneck: String,
     /// How busy each stage was.
@@ -70,7 +73,7 @@ impl Report {
         kind: OutputKind,
         written: &Written,
         stats: Stats,
-        decoded: u64,
+        decoded: Decoded,
         elapsed: Duration,
     ) -> Self {
         let planned: u64 = plan.counts().values().sum();
@@ -87,7 +90,8 @@ impl Report {
             guesses: plan.guesses.clone(),
             seconds: elapsed.as_secs_f64(),
             peak_memory: machine::peak_memory(),
-            decoded,
+            decoded: decoded.bytes,
+            decode_amplification: decoded.amplification(),
             bottleneck: stats.bottleneck(),
             stats,
             versions: Versions::current(),
