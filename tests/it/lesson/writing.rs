@@ -147,8 +147,15 @@ fn a_cache_full_of_unwritten_blocks_loses_none() {
     let wide = Sheet { size: Size::new(2000, 900), ..PICTURE };
     let dir = tempfile::tempdir().expect("tempdir");
     let source = wide.make::<u8>(dir.path());
-    for options in [&["TILED=YES"][..], &["TILED=YES", "INTERLEAVE=BAND"], &["COMPRESS=DEFLATE"]] {
+    let planes = ["TILED=YES", "INTERLEAVE=BAND"];
+    for options in [&["TILED=YES"][..], &planes, &["COMPRESS=DEFLATE"]] {
         copies_are_equal(&dir, &source, options);
+    }
+    // A race: writing windows as they come, without putting blocks together, loses it in about one copy out of twenty.
+    let target = Target { overwrite: true, ..Target::new(dir.path().join("copy.tif")) };
+    let way = Way { readers: 8, threads: 2, order: Order::Arrival, window: Size::new(50, 50) };
+    for _ in 0..15 {
+        copy_with(&source, &target, &planes, way, Ok).expect("reads back as it was written");
     }
 }
 
@@ -189,7 +196,10 @@ fn a_disk_that_fills_up_at_any_moment_is_an_error_and_the_old_output_stands() {
                 Err(error @ Error::Output { .. }) => {
                     failures += 1;
                     let text = error.to_string();
-                    assert!(text.contains("no space is left"), "{options:?} on {kilobytes} kB: {text}");
+                    assert!(
+                        text.to_lowercase().contains("no space"),
+                        "{options:?} on {kilobytes} kB: {text}"
+                    );
                     assert!(only_the_old_output_stands(disk.path()), "{options:?} on {kilobytes} kB");
                 }
                 Err(other) => panic!("{options:?} on {kilobytes} kB: {other}"),
