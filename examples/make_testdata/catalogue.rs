@@ -19,7 +19,7 @@ pub const FILES: [(&str, &str); 27] = [
     ("mask_beside.tif.msk", "the mask of mask_beside.tif"),
     ("rotated.tif", "grey, geotransform rotated by 30°"),
     ("south_up.tif", "grey, first row in the south"),
-    ("gcps.tif", "grey, six ground control points instead of a geotransform"),
+    ("gcps.tif", "grey, nine ground control points instead of a geotransform"),
     ("antimeridian.tif", "colour, EPSG:4326, longitudes 170 to 190"),
     ("antimeridian_utm.tif", "grey, UTM 60N across the antimeridian"),
     ("global_180.tif", "grey, the globe, longitudes −180 to 180"),
@@ -240,14 +240,13 @@ fn places(folder: &Path) -> Result<()> {
     write(&folder.join("rotated.tif"), &spec, vec![gray(100, size)])?;
     let spec = Spec { geotransform: Some([ORIGIN.0, 20.0, 0.0, ORIGIN.1, 0.0, 20.0]), ..spec };
     write(&folder.join("south_up.tif"), &spec, vec![gray(101, size)])?;
-    let gcps = [
-        [0.0, 0.0, 15.10, 48.83],
-        [150.0, 0.0, 15.141, 48.832],
-        [0.0, 120.0, 15.098, 48.808],
-        [150.0, 120.0, 15.138, 48.809],
-        [75.0, 60.0, 15.1194, 48.8198],
-        [30.0, 100.0, 15.1065, 48.8121],
-    ];
+    // Nearly affine, slightly bent: a polynomial of the second order fits it both ways.
+    let bent = |k: usize| {
+        let (column, row) = ((k % 3) as f64 * 75.0, (k / 3) as f64 * 60.0);
+        let x = 15.1 + 2.7e-4 * column + 2.0e-5 * row + 2.0e-8 * column * row;
+        [column, row, x, 48.83 + 1.0e-5 * column - 1.8e-4 * row + 3.0e-8 * row * row]
+    };
+    let gcps: [[f64; 4]; 9] = std::array::from_fn(bent);
     let spec = Spec { geotransform: None, crs: Some(4326), gcps: &gcps, ..spec };
     write(&folder.join("gcps.tif"), &spec, vec![gray(102, size)])?;
 

@@ -9,7 +9,7 @@ mod testdata;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tileloom::grid::{TileCoord, WEB_MERCATOR_HALF, resolution};
+use tileloom::grid::{TileCoord, TileGrid, WEB_MERCATOR_HALF};
 use tileloom::raster::SourceSpec;
 use tileloom::warp::coords::Position;
 
@@ -61,6 +61,8 @@ struct Figures {
     largest: u8,
     /// Pixels that hold data in one only.
     mask: u64,
+    /// Of these, those in tiles.
+    more: u64,
     /// Sum of the differences of alpha over all pixels that hold data.
     alpha: u64,
     /// Opaque pixels that differ: their greatest distance from the edge of a source pixel.
@@ -82,26 +84,28 @@ impl Figures {
 
     fn line(&self, name: &str, method: &str) -> String {
         format!(
-            "{name:24} {method:12} {:8} {:9.4} % {:8.4} {:4} {:9.4} % {:7.4}",
+            "{name:34} {method:12} {:8} {:9.4} % {:8.4} {:4} {:9.4} % {:6} {:7.3} {:8.4}",
             self.opaque,
             self.equal_share() * 100.0,
             self.mean(),
             self.largest,
             self.mask_share() * 100.0,
+            self.more,
             self.alpha as f64 / self.pixels.max(1) as f64,
+            self.from_edge,
         )
     }
 }
 
-const HEADER: &str =
-    "raster                   method         opaque      equal     mean  max  mask equal   alpha";
+const HEADER: &str = "raster                             method         opaque      equal     mean  max  mask equal   more   \
+                      alpha  edge";
 
 /// Where a target pixel lies in the source.
 fn position(path: &Path, zoom: u8, pixels: &[(i64, i64)]) -> Vec<Position> {
     let spec = SourceSpec::new(path);
     let description = spec.describe().expect("opens");
     let mut locator = spec.locator(&description.georeferencing, description.size).expect("has a place");
-    let step = resolution(zoom, 256);
+    let step = TileGrid::WEB_MERCATOR.resolution(zoom, 256);
     let metres = |&(x, y): &(i64, i64)| Position {
         x: (x as f64 + 0.5) * step - WEB_MERCATOR_HALF,
         y: WEB_MERCATOR_HALF - (y as f64 + 0.5) * step,
@@ -124,6 +128,7 @@ fn compare(case: &Case, tiles: &BTreeMap<TileCoord, Picture>, reference: &[Refer
                 let Some(want) = *want else { continue };
                 f.pixels += u64::from(got[3] > 0 || want[3] > 0);
                 f.mask += u64::from((got[3] > 0) != (want[3] > 0));
+                f.more += u64::from(got[3] > 0 && want[3] == 0);
                 f.alpha += u64::from(got[3].abs_diff(want[3]));
                 if got[3] == 255 && want[3] == 255 {
                     f.opaque += 1;

@@ -1,7 +1,10 @@
 //! Integration tests: the program and the library against software nobody here wrote.
 
 mod agreement;
+mod cli;
 mod common;
 mod containers;
 mod lesson;
+mod samples;
 mod small_disk;
+mod tile;

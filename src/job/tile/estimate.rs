@@ -24,6 +24,16 @@ const fn overhead(kind: OutputKind) -> u64 {
     }
 }
 
+/// Bytes a container takes by itself: PMTiles pads its root directory to the first request of a reader, `SQLite` has a few
+/// pages before the first tile.
+const fn fixed(kind: OutputKind) -> u64 {
+    match kind {
+        OutputKind::Folder => 1 << 10,
+        OutputKind::Mbtiles => 24 << 10,
+        OutputKind::Pmtiles => 16 << 10,
+    }
+}
+
 /// The expected size of a tile set.
 #[derive(Debug, Clone, Serialize)]
 pub struct Estimate {
@@ -64,7 +74,7 @@ impl Estimate {
         let tiles_per_zoom = plan.counts();
         let all: u64 = tiles_per_zoom.values().sum();
         let expected = all as f64 * filled;
-        let size = (expected * mean) as u64 + expected as u64 * overhead(kind);
+        let size = (expected * mean) as u64 + expected as u64 * overhead(kind) + fixed(kind);
         let disk = if kind == OutputKind::Folder { size } else { size * 2 };
         let sampled = (chosen.len(), metatiles.len());
         Ok(Self { tiles_per_zoom, tiles: all, filled, bytes: size, disk, sampled })

@@ -1,0 +1,120 @@
+//! Several inputs, one over the other.
+
+use std::path::Path;
+
+use tileloom::grid::{TileCoord, TileGrid, WEB_MERCATOR_HALF, mercator};
+
+use super::*;
+use crate::common::{Picture, pictures};
+
+/// The pixel that shows a place on the ground.
+fn colour_at(
+    tiles: &std::collections::BTreeMap<TileCoord, Picture>,
+    zoom: u8,
+    (longitude, latitude): (f64, f64),
+) -> [u8; 4] {
+    let (x, y) = mercator(longitude, latitude);
+    let step = TileGrid::WEB_MERCATOR.resolution(zoom, 256);
+    let (column, row) =
+        (((x + WEB_MERCATOR_HALF) / step) as usize, ((WEB_MERCATOR_HALF - y) / step) as usize);
+    let tile = TileCoord::new(zoom, (column / 256) as u32, (row / 256) as u32);
+    tiles.get(&tile).map_or([0; 4], |p| p.at(column % 256, row % 256))
+}
+
+const RED: [u8; 4] = [200, 10, 20, 255];
+const BLUE: [u8; 4] = [10, 30, 220, 255];
+
+/// A red raster in UTM, and a blue one in degrees over its eastern half, of another resolution, with a hole.
+fn red_and_blue(folder: &Path) -> (PathBuf, PathBuf) {
+    let spec = plain((600, 500), 6.0, 0.0, 0.0);
+    let red = raster(folder, "red.tif", &spec, with_hole(&spec, &RED[..3], |_, _| false));
+    let spec = Spec {
+        size: (300, 300),
+        crs: Some(4326),
+        geotransform: Some([15.12, 0.0002, 0.0, 48.84, 0.0, -0.0002]),
+        nodata: Some(0.0),
+        ..spec
+    };
+    let hole = |x: usize, y: usize| (50..90).contains(&x) && (150..200).contains(&y);
+    let blue = raster(folder, "blue.tif", &spec, with_hole(&spec, &BLUE[..3], hole));
+    (red, blue)
+}
+
+#[test]
+fn later_inputs_lie_over_earlier_ones_and_show_them_where_they_are_invalid() {
+    let dir = scratch();
+    let (red, blue) = red_and_blue(dir.path());
+    // In the red one only; in both; in the hole of the blue one; in the blue one only.
+    let places = [(15.11, 48.81), (15.125, 48.82), (15.134, 48.805), (15.17, 48.83), (15.3, 48.8)];
+    for (order, expected) in
+        [([&red, &blue], [RED, BLUE, RED, BLUE, [0; 4]]), ([&blue, &red], [RED, RED, RED, BLUE, [0; 4]])]
+    {
+        for method in ["nearest", "bilinear", "cubic", "lanczos", "average"] {
+            let output = dir.path().join("set");
+            tile(&order.map(|p| p.as_path()), &output, &["-r", method, "--overwrite"]);
+            let tiles = pictures(&output);
+            for zoom in [12, 13, 14] {
+                let found = places.map(|place| colour_at(&tiles, zoom, place));
+                assert_eq!(found, expected, "{method} at zoom {zoom}");
+            }
+            let strange = |c: &&[u8; 4]| c[3] != 0 && **c != RED && **c != BLUE;
+            let highest = tiles.keys().map(|t| t.z).max().expect("tiles");
+            let base = tiles.iter().filter(|(t, _)| t.z == highest).flat_map(|(_, p)| &p.pixels);
+            assert_eq!(base.clone().find(strange), None, "{method} mixes colours of hard edges");
+        }
+    }
+}
+
+#[test]
+fn a_mosaic_covers_what_any_of_its_inputs_covers() {
+    let dir = scratch();
+    let (red, blue) = red_and_blue(dir.path());
+    let set = |inputs: &[&Path]| {
+        let output = dir.path().join("set");
+        tile(inputs, &output, &["-z", "9-14", "--overwrite"]);
+        read_tiles(&output).into_keys().collect::<std::collections::BTreeSet<_>>()
+    };
+    let both = set(&[&red, &blue]);
+    let either: std::collections::BTreeSet<_> = set(&[&red]).union(&set(&[&blue])).copied().collect();
+    assert_eq!(both, either);
+}
+
+#[test]
+fn inputs_of_different_kinds_keep_their_colours() {
+    let dir = scratch();
+    let palette = [[0, 0, 0, 255], [226, 226, 193, 255], [24, 104, 24, 255], [200, 40, 40, 255]];
+    let spec = Spec {
+        options: &[],
+        palette: &palette,
+        nodata: Some(0.0),
+        ..plain((250, 220), 13.0, -1200.0, 400.0)
+    };
+    let classes = vec![(0..250 * 220).map(|k| (k % 250 / 11 + k / 2500) as u8 % 4).collect()];
+    let classes = raster(dir.path(), "classes.tif", &spec, classes);
+    let (wide, rgb) = (testdata("rgb16.tif"), testdata("rgb.tif"));
+    let options = ["-z", "12-14", "-r", "nearest", "--overwrite"];
+    let set = |inputs: &[&Path]| {
+        let output = dir.path().join("set");
+        tile(inputs, &output, &options);
+        pictures(&output)
+    };
+    let mixed = set(&[&classes, &rgb, &wide]);
+    // 16-bit values are stretched by the same rule, whether other inputs are there or not.
+    let alone = [set(&[&wide]), set(&[&rgb]), set(&[&classes])];
+    let mut seen = [0; 3];
+    for (tile, picture) in mixed.iter().filter(|(t, _)| t.z == 14) {
+        for (k, &pixel) in picture.pixels.iter().enumerate() {
+            let there = |i: usize| alone[i].get(tile).map_or([0; 4], |p| p.pixels[k]);
+            let topmost = (0..3).find(|&i| there(i)[3] == 255);
+            seen[topmost.unwrap_or(0)] += u32::from(topmost.is_some());
+            assert_eq!(
+                pixel,
+                topmost.map_or([0; 4], there),
+                "input {topmost:?} at {tile}, {}, {}",
+                k % 256,
+                k / 256
+            );
+        }
+    }
+    assert!(seen.iter().all(|n| *n > 1000), "{seen:?}");
+}
