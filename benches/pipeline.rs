@@ -231,7 +231,7 @@ fn overhead(tasks: usize) {
 
 fn main() {
     let full = std::env::args().any(|argument| argument == "--bench");
-    let (windows, rounds, tasks) = if full { (160, 3, 100_000) } else { (8, 1, 1000) };
+    let (windows, rounds, tasks) = if full { (300, 4, 100_000) } else { (8, 1, 1000) };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let none = Duration::ZERO;
 
@@ -244,18 +244,18 @@ fn main() {
     println!("The same when each read waits 5 ms for its disk or network:\n");
     table(Work { windows: windows / 2, latency: Duration::from_millis(5) }, |_| 8, rounds);
 
-    let (alone, _) = pipeline(work, 1, 0);
-    let (busy, _) = pipeline(work, 1, cores);
-    for (stats, where_) in [(alone, "alone on one thread"), (busy, "beside a pool that uses every core")] {
-        let each = |time: Duration| time.as_secs_f64() * 1e3 / stats.tasks as f64;
-        println!(
-            "The writer, {where_}, is busy {:.3} ms per window and the pool {:.2} ms: one writer can feed {:.0} cores.",
-            each(stats.writer.busy),
-            each(stats.pool.busy),
-            stats.threads_per_writer().unwrap_or_default(),
-        );
-    }
-    println!();
+    // Busy time is time on the clock: where threads compete for cores it overstates what the pool needs, so the
+    // figure that counts is that of the serial double.
+    let (stats, _) = pipeline(work, 1, 0);
+    let each = |time: Duration| time.as_secs_f64() * 1e3 / stats.tasks as f64;
+    println!(
+        "Undisturbed, a window takes {:.2} ms to read, {:.2} ms to process and {:.3} ms to write: one writer can feed \
+         {:.0} such cores.\n",
+        each(stats.readers.busy),
+        each(stats.pool.busy),
+        each(stats.writer.busy),
+        stats.threads_per_writer().unwrap_or_default(),
+    );
 
     overhead(tasks);
 

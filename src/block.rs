@@ -3,7 +3,7 @@
 //! Axes are always (band, row, column); the memory order is free through strides. Pictures are kept
 //! pixel-interleaved, because the warp kernels use the same weights for all bands of a pixel.
 
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, s};
 
 use crate::window::{Size, Window};
 
@@ -224,6 +224,93 @@ impl Block {
     }
 }
 
+impl Block {
+    /// The part of the block inside a window, pixel-interleaved; `None` when they do not meet.
+    pub fn crop(&self, window: &Window) -> Option<Self> {
+        let common = self.window.intersection(window);
+        if common.is_empty() {
+            return None;
+        }
+        let mut assembly = Assembly::new(common, self.samples.sample_type(), self.bands());
+        assembly.add(self);
+        assembly.finish()
+    }
+}
+
+/// A window that is put together part by part, so that no more than one part need be held beside it.
+pub struct Assembly {
+    block: Block,
+    filled: usize,
+}
+
+impl Assembly {
+    /// An empty window.
+    pub fn new(window: Window, sample_type: SampleType, bands: usize) -> Self {
+        let samples = Samples::zeros(sample_type, bands, window.size());
+        Self { block: Block { window, samples, validity: Validity::All }, filled: 0 }
+    }
+
+    /// A window of which parts may stay without data.
+    pub fn uncovered(window: Window, sample_type: SampleType, bands: usize) -> Self {
+        let mut assembly = Self::new(window, sample_type, bands);
+        assembly.block.validity = Validity::PerPixel(Array2::zeros((window.height, window.width)));
+        assembly.filled = window.area();
+        assembly
+    }
+
+    /// Copies what a part has of the window. `false` when its samples are of another kind.
+    pub fn add(&mut self, part: &Block) -> bool {
+        let common = part.window.intersection(&self.block.window);
+        let done = for_sample_type!(part.samples.sample_type(), T => self.copy::<T>(part, &common));
+        let section = |w: &Window| {
+            let (x, y) = ((common.x - w.x) as usize, (common.y - w.y) as usize);
+            s![y..y + common.height, x..x + common.width]
+        };
+        if done && !common.is_empty() {
+            let size = self.block.window.size();
+            if matches!(part.validity, Validity::PerPixel(_)) && self.block.validity == Validity::All {
+                self.block.validity = Validity::PerPixel(Array2::from_elem((size.height, size.width), 255));
+            }
+            let there = section(&self.block.window);
+            match (&mut self.block.validity, &part.validity) {
+                (Validity::PerPixel(plane), Validity::PerPixel(coverage)) => {
+                    plane.slice_mut(there).assign(&coverage.slice(section(&part.window)));
+                }
+                (Validity::PerPixel(plane), Validity::All) => plane.slice_mut(there).fill(255),
+                (Validity::All, _) => {}
+            }
+        }
+        self.filled += common.area();
+        done
+    }
+
+    fn copy<T: Sample>(&mut self, part: &Block, common: &Window) -> bool {
+        let bands = part.bands();
+        let same = bands == self.block.bands();
+        let window = self.block.window;
+        let Some(source) = T::unwrap(&part.samples).and_then(interleaved_slice) else { return false };
+        let target = T::unwrap_mut(&mut self.block.samples).and_then(interleaved_slice_mut);
+        let Some(target) = target.filter(|_| same) else { return false };
+        let length = common.width * bands;
+        for y in common.y..common.bottom() {
+            let from = offset(&part.window, common.x, y) * bands;
+            let to = offset(&window, common.x, y) * bands;
+            target[to..to + length].copy_from_slice(&source[from..from + length]);
+        }
+        true
+    }
+
+    /// The window, if its parts covered it; its validity is [`Validity::All`] when every pixel is covered.
+    pub fn finish(self) -> Option<Block> {
+        let Block { window, samples, validity } = self.block;
+        (self.filled >= window.area()).then(|| Block { window, samples, validity: validity.simplified() })
+    }
+}
+
+fn offset(window: &Window, x: i64, y: i64) -> usize {
+    (y - window.y) as usize * window.width + (x - window.x) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +328,32 @@ mod tests {
         let a = Array3::from_shape_fn((2, 1, 2), |(b, _, x)| (b * 10 + x) as u16);
         assert_eq!(interleaved_slice(&a), None);
         assert_eq!(to_interleaved(&a), [0, 10, 1, 11]);
+    }
+
+    fn numbered(window: Window) -> Block {
+        let at =
+            |k: usize| (window.y as usize + k / window.width) * 10 + window.x as usize + k % window.width;
+        let values = (0..window.area()).map(|k| at(k) as u8).collect();
+        let samples = Samples::U8(interleaved_array(values, 1, window.size()).expect("fits"));
+        Block { window, samples, validity: Validity::All }
+    }
+
+    #[test]
+    fn a_crop_keeps_the_pixels_in_their_place() {
+        let block = numbered(Window::new(0, 0, 10, 10));
+        let part = block.crop(&Window::new(7, 8, 9, 9));
+        assert_eq!(part, Some(numbered(Window::new(7, 8, 3, 2))));
+        assert_eq!(block.crop(&Window::new(10, 0, 5, 5)), None);
+    }
+
+    #[test]
+    fn parts_that_never_came_stay_uncovered() {
+        let window = Window::new(0, 0, 4, 1);
+        let mut assembly = Assembly::uncovered(window, SampleType::U8, 1);
+        assert!(assembly.add(&numbered(Window::new(2, 0, 9, 1))));
+        let block = assembly.finish().expect("may have gaps");
+        let coverage = Array2::from_shape_vec((1, 4), vec![0, 0, 255, 255]).expect("fits");
+        assert_eq!(block.validity, Validity::PerPixel(coverage));
     }
 
     #[test]

@@ -93,9 +93,56 @@ impl Bounds {
     }
 }
 
-/// Ground size of a pixel at the equator in metres, for tiles of `tile_size` pixels at zoom `z`.
-pub fn resolution(z: u8, tile_size: usize) -> f64 {
-    2.0 * WEB_MERCATOR_HALF / (1u64 << z) as f64 / tile_size as f64
+/// A quadtree of tiles over a square: where it lies and how large it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TileGrid {
+    /// Left edge of the square.
+    pub west: f64,
+    /// Upper edge of the square.
+    pub north: f64,
+    /// Side of the square.
+    pub side: f64,
+}
+
+impl TileGrid {
+    /// `WebMercatorQuad`, in metres.
+    pub const WEB_MERCATOR: Self =
+        Self { west: -WEB_MERCATOR_HALF, north: WEB_MERCATOR_HALF, side: 2.0 * WEB_MERCATOR_HALF };
+
+    /// The pixel pyramid of an image: in pixels to the right of its left and (negative) below its upper edge. At the
+    /// level that is returned with it a pixel of a tile is a pixel of the image.
+    pub fn raster(width: usize, height: usize, tile_size: usize) -> (Self, u8) {
+        let tiles = width.max(height).div_ceil(tile_size).max(1);
+        let level = tiles.next_power_of_two().trailing_zeros() as u8;
+        (Self { west: 0.0, north: 0.0, side: (tile_size << level) as f64 }, level)
+    }
+
+    /// Size of a pixel of a level, for tiles of `tile_size` pixels.
+    pub fn resolution(&self, z: u8, tile_size: usize) -> f64 {
+        self.side / (1u64 << z) as f64 / tile_size as f64
+    }
+
+    /// The pixels of a level, of `step` units, that a rectangle touches; what rounding leaves over is nothing.
+    pub fn pixels(&self, b: &Bounds, step: f64) -> Window {
+        let column = |x: f64| (x - self.west) / step;
+        let row = |y: f64| (self.north - y) / step;
+        let first = |v: f64| (v + 1e-3).floor() as i64;
+        let last = |v: f64| (v - 1e-3).ceil() as i64;
+        let side = (self.side / step).round() as i64;
+        Window::from_edges(
+            first(column(b.west)),
+            first(row(b.north)),
+            last(column(b.east)),
+            last(row(b.south)),
+        )
+        .intersection(&Window::from_edges(0, 0, side, side))
+    }
+
+    /// The whole square.
+    pub fn bounds(&self) -> Bounds {
+        let (east, south) = (self.west + self.side, self.north - self.side);
+        Bounds { west: self.west, south, east, north: self.north }
+    }
 }
 
 /// Longitude in degrees of a Web Mercator easting.
@@ -125,6 +172,15 @@ mod tests {
         assert_eq!((b.west, b.north), (-WEB_MERCATOR_HALF, WEB_MERCATOR_HALF));
         assert_eq!((b.east, b.south), (WEB_MERCATOR_HALF, -WEB_MERCATOR_HALF));
         assert!((latitude(b.north) - 85.051_128_779_806_59).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_images_own_pyramid_is_as_deep_as_it_must_be() {
+        let (grid, level) = TileGrid::raster(1000, 300, 256);
+        assert_eq!((level, grid.resolution(level, 256)), (2, 1.0));
+        let image = Bounds { west: 0.0, south: -300.0, east: 1000.0, north: 0.0 };
+        assert_eq!(grid.pixels(&image, 1.0), Window::new(0, 0, 1000, 300));
+        assert_eq!(TileGrid::raster(256, 256, 256).1, 0);
     }
 
     #[test]

@@ -1,4 +1,43 @@
 //! tileloom turns rasters into tiles, in bounded memory, straight into the final file.
+//!
+//! ```text
+//!  paths ──▶ reader threads ──▶ bounded queue ──▶ CPU pool ──▶ bounded queue ──▶ one writer thread
+//!            each opens the      windows of        warp, reduce   finished        owns the folder or
+//!            dataset by path     pixels            and encode     tiles           the archive
+//! ```
+//!
+//! # A tour
+//!
+//! Each layer knows only those below it:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`job`] | what tileloom can do: [`job::tile`] plans a tile set and weaves it from the parts below |
+//! | [`sink`], [`tileset`] | containers (folder, MBTiles, PMTiles) and their metadata |
+//! | [`warp`] | coordinate grids, resampling kernels, halving |
+//! | [`pyramid`] | which tiles exist, in what order they are made, who waits for whom |
+//! | [`raster`] | GDAL behind safe types: [`raster::Source`] reads windows with their validity |
+//! | [`encode`] | tile formats |
+//! | [`pipeline`] | readers → pool → writer, for any function; knows neither GDAL nor pixels |
+//! | [`grid`], [`window`], [`block`], [`resampling`] | addresses, rectangles, typed pixels, methods |
+//!
+//! # Making a tile set
+//!
+//! ```no_run
+//! use tileloom::job::tile::{TileJob, run};
+//! use tileloom::pipeline::Monitor;
+//! use tileloom::raster::SourceSpec;
+//! use tileloom::sink::Target;
+//!
+//! let mut job = TileJob::new(vec![SourceSpec::new("scene.tif")], Target::new("scene.pmtiles"));
+//! job.max_zoom = Some(14);
+//! let report = run(&job, &Monitor::new(), |_plan, _tasks| ())?;
+//! println!("{} tiles", report.tiles);
+//! # Ok::<(), tileloom::Error>(())
+//! ```
+//!
+//! Paths travel between threads, dataset handles do not: a [`raster::Source`] or an open sink that is handed to
+//! another thread does not compile.
 
 #[macro_use]
 pub mod block;
@@ -12,6 +51,7 @@ pub mod raster;
 pub mod resampling;
 pub(crate) mod simd;
 pub mod sink;
+pub mod target;
 pub mod tileset;
 pub mod warp;
 pub mod window;

@@ -209,6 +209,75 @@ impl<'a, B> Nursery<'a, B> {
     }
 }
 
+struct Gathering<B> {
+    missing: u8,
+    parts: Vec<B>,
+}
+
+/// Nodes that wait for their children and for the children's neighbours, for methods whose kernel reaches over the edges of
+/// a tile: a node needs the 4 × 4 tiles around its own four.
+pub struct WideNursery<'a, B> {
+    pyramid: &'a Pyramid,
+    waiting: Mutex<HashMap<TileCoord, Gathering<B>>>,
+}
+
+impl<'a, B> WideNursery<'a, B> {
+    /// An empty nursery for a pyramid.
+    pub fn new(pyramid: &'a Pyramid) -> Self {
+        Self { pyramid, waiting: Mutex::new(HashMap::new()) }
+    }
+
+    /// Reports a tile; `part` gives what it holds for a node above, `None` when that is empty. Returns the nodes that miss
+    /// nothing any more, each with all parts it was given.
+    pub fn arrive(&self, tile: TileCoord, part: impl Fn(TileCoord) -> Option<B>) -> Vec<(TileCoord, Vec<B>)> {
+        if tile.z <= self.pyramid.min {
+            return Vec::new();
+        }
+        let nodes = self.neighbourhood(tile);
+        let parts: Vec<_> = nodes.into_iter().map(|node| (node, part(node))).collect();
+        let mut complete = Vec::new();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (node, part) in parts {
+            let gathering = waiting
+                .entry(node)
+                .or_insert_with(|| Gathering { missing: self.contributors(node), parts: Vec::new() });
+            gathering.parts.extend(part);
+            gathering.missing = gathering.missing.saturating_sub(1);
+            if gathering.missing == 0
+                && let Some(gathering) = waiting.remove(&node)
+            {
+                complete.push((node, gathering.parts));
+            }
+        }
+        complete
+    }
+
+    /// The nodes above that need pixels of a tile: its parent and those the parent's neighbours that lie beside it.
+    fn neighbourhood(&self, tile: TileCoord) -> Vec<TileCoord> {
+        let z = tile.z - 1;
+        let last = ((1u64 << z) - 1) as u32;
+        let near = |v: u32| {
+            let own = v / 2;
+            let other = if v.is_multiple_of(2) { own.checked_sub(1) } else { Some(own + 1) };
+            [Some(own), other.filter(|o| *o <= last)].into_iter().flatten()
+        };
+        near(tile.y)
+            .flat_map(|y| near(tile.x).map(move |x| TileCoord::new(z, x, y)))
+            .filter(|node| self.pyramid.contains(*node))
+            .collect()
+    }
+
+    /// How many tiles a node needs pixels of.
+    fn contributors(&self, node: TileCoord) -> u8 {
+        let last = (1i64 << (node.z + 1)) - 1;
+        let around =
+            |v: u32| (i64::from(v) * 2 - 1..=i64::from(v) * 2 + 2).filter(move |c| (0..=last).contains(c));
+        let tiles = around(node.y)
+            .flat_map(|y| around(node.x).map(move |x| TileCoord::new(node.z + 1, x as u32, y as u32)));
+        tiles.filter(|t| self.pyramid.contains(*t)).count() as u8
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +314,28 @@ mod tests {
             assert_eq!(done.len() as u64, expected);
             order.reverse();
         }
+    }
+
+    #[test]
+    fn nodes_that_look_over_their_edge_wait_for_the_neighbours_too() {
+        let ranges = vec![range(253..256, 100..109), range(0..5, 100..109)];
+        let pyramid = Pyramid::new(8, 3, 0, ranges).expect("has tiles");
+        let nursery = WideNursery::new(&pyramid);
+        let mut queue = pyramid.metatiles(1);
+        queue.reverse();
+        let mut done = 0;
+        while let Some(tile) = queue.pop() {
+            for (node, parts) in nursery.arrive(tile, |_| Some(tile)) {
+                let expected: Vec<_> =
+                    parts.iter().filter(|t| nursery.neighbourhood(**t).contains(&node)).collect();
+                assert_eq!(expected.len(), parts.len());
+                assert_eq!(parts.len(), usize::from(nursery.contributors(node)));
+                done += 1;
+                queue.push(node);
+            }
+        }
+        assert_eq!(done, (3..8).map(|z| pyramid.count(z)).sum::<u64>());
+        assert!(nursery.waiting.lock().expect("sound").is_empty(), "nobody waits for ever");
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub trait Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Level {
     /// The one for the target's baseline, on every machine.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare it with the best one"))]
     Baseline,
     /// The best one this machine has.
     #[default]
@@ -70,9 +71,38 @@ pub fn truncate_f64(value: f64, low: f64, high: f64) -> i32 {
     unsafe { value.to_int_unchecked() }
 }
 
+/// `L` consecutive values from `start` on, zeros beyond the end: one comparison where slicing takes two.
+#[inline(always)]
+pub fn load<T: Copy + Default, const L: usize>(values: &[T], start: usize) -> [T; L] {
+    if start < (values.len() + 1).saturating_sub(L) {
+        // SAFETY: start + L ≤ len, as was just asked, and an array has the alignment of its values.
+        unsafe { values.as_ptr().add(start).cast::<[T; L]>().read() }
+    } else {
+        load_end(values, start)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn load_end<T: Copy + Default, const L: usize>(values: &[T], start: usize) -> [T; L] {
+    std::array::from_fn(|l| values.get(start.saturating_add(l)).copied().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loads_end_with_zeros() {
+        let values = [1u16, 2, 3, 4, 5];
+        assert_eq!(load(&values, 0), [1, 2, 3, 4, 5]);
+        assert_eq!(load(&values, 1), [2, 3, 4, 5]);
+        assert_eq!(load(&values, 2), [3, 4, 5, 0]);
+        assert_eq!(load(&values, 5), [0, 0]);
+        assert_eq!(load(&values, usize::MAX), [0, 0]);
+        assert_eq!(load(&values, 0), [1, 2, 3, 4, 5, 0]);
+        assert_eq!(load::<u8, 1>(&[], 0), [0]);
+    }
 
     #[test]
     fn truncation_clamps_and_takes_nan_to_the_lower_bound() {

@@ -91,6 +91,9 @@ pub struct TilesetInfo {
     pub bounds: Bounds,
     /// Where a viewer starts; default the middle of the bounds.
     pub centre: Centre,
+    /// Whether the tiles have a place on the Earth; default yes. A set without tells neither bounds nor centre, and only a
+    /// folder can hold it.
+    pub placed: bool,
     /// Format of the tiles.
     pub format: TileFormat,
     /// Side of a tile in pixels.
@@ -123,6 +126,7 @@ impl TilesetInfo {
                 lat: middle(bounds.south, bounds.north),
                 zoom,
             },
+            placed: true,
             format,
             tile_size,
             scheme: Scheme::default(),
@@ -207,8 +211,10 @@ impl TilesetInfo {
             tiles: vec![self.tile_url()],
             minzoom: self.min_zoom,
             maxzoom: self.max_zoom,
-            bounds: self.rounded_bounds(),
-            center: (rounded(self.centre.lon), rounded(self.centre.lat), self.centre.zoom),
+            bounds: self.placed.then(|| self.rounded_bounds()),
+            center: self
+                .placed
+                .then(|| (rounded(self.centre.lon), rounded(self.centre.lat), self.centre.zoom)),
             kind: self.kind.name(),
             format: self.format.extension(),
             tile_size: self.tile_size,
@@ -270,9 +276,11 @@ pub struct TileJson {
     /// Highest zoom level.
     pub maxzoom: u8,
     /// West, south, east and north in degrees.
-    pub bounds: [f64; 4],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<[f64; 4]>,
     /// Longitude, latitude and zoom level a viewer starts with.
-    pub center: (f64, f64, u8),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub center: Option<(f64, f64, u8)>,
     /// `overlay` or `baselayer`.
     #[serde(rename = "type")]
     pub kind: &'static str,

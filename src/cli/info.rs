@@ -46,7 +46,7 @@ enum Tiling {
         min_zoom: u8,
         max_zoom: u8,
         tiles: u64,
-        bounds: [f64; 4],
+        bounds: Option<[f64; 4]>,
         resampling: &'static str,
         overview_resampling: &'static str,
         guesses: Vec<String>,
@@ -73,7 +73,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
             min_zoom: plan.pyramid.min(),
             max_zoom: plan.max_zoom,
             tiles: plan.counts().values().sum(),
-            bounds: [plan.bounds.west, plan.bounds.south, plan.bounds.east, plan.bounds.north],
+            bounds: plan.degrees(),
             resampling: plan.resampling.name(),
             overview_resampling: plan.overview_resampling.name(),
             guesses: plan.guesses,
@@ -110,8 +110,9 @@ impl Info {
         let _ = writeln!(t, "  georeferencing: {method}, CRS {crs}");
         match &self.tile {
             Tiling::Can { min_zoom, max_zoom, tiles, bounds, resampling, overview_resampling, guesses } => {
-                let [w, s, e, n] = bounds;
-                let _ = writeln!(t, "  bounds {w:.6},{s:.6},{e:.6},{n:.6}");
+                if let Some([w, s, e, n]) = bounds {
+                    let _ = writeln!(t, "  bounds {w:.6},{s:.6},{e:.6},{n:.6}");
+                }
                 let _ = writeln!(
                     t,
                     "  tile: zoom {min_zoom}-{max_zoom}, at most {tiles} tiles; {resampling}, lower levels \

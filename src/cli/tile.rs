@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use serde::Serialize;
-use tileloom::job::tile::{Budget, Estimate, Labels, Plan, Report, TileJob, dry_run, run as run_job};
+use tileloom::job::tile::{
+    Budget, Estimate, Labels, Plan, Report, TileJob, TilingScheme, dry_run, run as run_job,
+};
 use tileloom::pipeline::Monitor;
 use tileloom::raster::SourceSpec;
 use tileloom::resampling::Resampling;
@@ -44,8 +46,8 @@ pub struct TileArgs {
     /// for palettes and --categorical].
     #[arg(short, long, value_name = "METHOD")]
     resampling: Option<Resampling>,
-    /// How lower levels are made from the one above: average, nearest, mode [default: average; mode for palettes and
-    /// --categorical].
+    /// How lower levels are made from the one above, with the same methods; average, nearest and mode are quickest
+    /// [default: average; mode for palettes and --categorical].
     #[arg(long, value_name = "METHOD")]
     overview_resampling: Option<Resampling>,
     /// Treat values as names of classes: none is made up.
@@ -57,6 +59,9 @@ pub struct TileArgs {
     /// Side of a tile in pixels: 256 or 512.
     #[arg(long, value_name = "PIXELS", default_value_t = 256)]
     tile_size: usize,
+    /// What the tiles divide: `WebMercatorQuad`, or `raster` for the pixels of the one input, whatever its georeferencing.
+    #[arg(long, visible_alias = "profile", value_name = "SCHEME", default_value = "WebMercatorQuad", value_parser = tiling)]
+    tiling_scheme: TilingScheme,
     /// Numbering of the rows in a folder.
     #[arg(long, value_name = "xyz|tms", default_value = "xyz", value_parser = scheme)]
     convention: Scheme,
@@ -105,7 +110,7 @@ pub struct TileArgs {
     /// Threads that read [default: as many as compute].
     #[arg(long, value_name = "N")]
     readers: Option<usize>,
-    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 384M].
+    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 256M].
     #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
     memory: Option<usize>,
     /// Folder for the file an archive is assembled from [default: beside the output].
@@ -126,6 +131,14 @@ fn scheme(text: &str) -> Result<Scheme, String> {
         "xyz" => Ok(Scheme::Xyz),
         "tms" => Ok(Scheme::Tms),
         _ => Err("known are xyz and tms".to_owned()),
+    }
+}
+
+fn tiling(text: &str) -> Result<TilingScheme, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "webmercatorquad" | "googlemapscompatible" | "mercator" => Ok(TilingScheme::WebMercatorQuad),
+        "raster" => Ok(TilingScheme::Raster),
+        _ => Err("known are WebMercatorQuad and raster".to_owned()),
     }
 }
 
@@ -158,6 +171,7 @@ impl TileArgs {
         job.categorical = self.categorical;
         job.scale = self.scale;
         job.tile_size = self.tile_size;
+        job.tiling = self.tiling_scheme;
         job.scheme = self.convention;
         job.bbox = self.bbox;
         job.labels = Labels {
@@ -214,7 +228,7 @@ struct Preview<'a> {
     max_zoom: u8,
     resampling: &'static str,
     overview_resampling: &'static str,
-    bounds: [f64; 4],
+    bounds: Option<[f64; 4]>,
     guesses: &'a [String],
     #[serde(flatten)]
     estimate: Estimate,
@@ -225,14 +239,13 @@ struct Preview<'a> {
 
 impl<'a> Preview<'a> {
     fn new(job: &'a TileJob, plan: &'a Plan, estimate: Estimate) -> Self {
-        let b = plan.bounds;
         Self {
             output: &job.target.path,
             min_zoom: plan.pyramid.min(),
             max_zoom: plan.max_zoom,
             resampling: plan.resampling.name(),
             overview_resampling: plan.overview_resampling.name(),
-            bounds: [b.west, b.south, b.east, b.north],
+            bounds: plan.degrees(),
             guesses: &plan.guesses,
             estimate,
             memory: plan.budget,
@@ -284,14 +297,18 @@ fn text(report: &Report, stats: bool) -> String {
         report.empty,
         size(report.bytes)
     );
-    let [west, south, east, north] = report.bounds;
-    let _ = writeln!(t, "bounds {west:.6},{south:.6},{east:.6},{north:.6}");
+    if let Some([west, south, east, north]) = report.bounds {
+        let _ = writeln!(t, "bounds {west:.6},{south:.6},{east:.6},{north:.6}");
+    }
     guesses(&mut t, &report.guesses);
     let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
-    let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
     if stats {
-        let _ = write!(t, "{}", report.stats);
-        let _ = writeln!(t, "decoded {} of source pixels", size(report.decoded));
+        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
+        let _ = writeln!(t, "{}", report.stats);
+        let times = report.decode_amplification;
+        let _ = writeln!(t, "decoded {} of source pixels, each block {times:.2} times", size(report.decoded));
+    } else {
+        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
     }
     t
 }

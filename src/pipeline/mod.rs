@@ -202,7 +202,8 @@ pub struct Job<Cost, Open, Read, Process, Create> {
     /// `Fn(&mut R, &T) -> Result<I, E>`: reads what a task needs, on a reader thread.
     pub read: Read,
     /// `Fn(I) -> Result<Vec<O>, E>`: computes the results of a task, on a pool thread. See [`one`],
-    /// [`optional`], [`many`] for plain functions.
+    /// [`optional`], [`many`] for plain functions. It may use rayon itself, but must not hold a lock while it
+    /// does: the thread may begin another task while it waits.
     pub process: Process,
     /// `FnOnce() -> Result<S, E>`: creates the sink, on the writer thread.
     pub create: Create,

@@ -14,7 +14,7 @@ const FULL: f64 = 0.75;
 pub struct StageStats {
     /// Number of threads.
     pub threads: usize,
-    /// Time at work.
+    /// Time at work, on the clock: it includes waiting for a core where threads outnumber the cores.
     #[serde(rename = "busy_s", serialize_with = "seconds")]
     pub busy: Duration,
     /// Time waiting: readers for their permit, the pool for work, the writer for results.
@@ -97,8 +97,9 @@ impl Stats {
         if available > 0.0 { (time.as_secs_f64() / available).min(1.0) } else { 0.0 }
     }
 
-    /// How many pool threads one writer can feed on, for a job like this: the pool's busy time over the
-    /// writer's. `None` when the writer had nothing to do.
+    /// How many pool threads one writer keeps up with, for a job like this: the pool's busy time over the
+    /// writer's. Trust it only where threads did not compete for cores, best from
+    /// [`run_serial`](super::run_serial). `None` when the writer had nothing to do.
     pub fn threads_per_writer(&self) -> Option<f64> {
         let writer = self.writer.busy.as_secs_f64();
         (writer > 0.0).then(|| self.pool.busy.as_secs_f64() / writer)

@@ -6,12 +6,9 @@
 //! at the same time decode it once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use ndarray::{Array2, s};
-
-use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_slice, interleaved_slice_mut};
+use crate::block::Block;
 use crate::error::Result;
 use crate::window::{Size, Window};
 
@@ -47,6 +44,11 @@ impl ChunkLayout {
         self.chunk
     }
 
+    /// A number for a chunk, in rows from the upper left.
+    pub fn index(&self, column: usize, row: usize) -> usize {
+        row * self.raster.width.div_ceil(self.chunk.width) + column
+    }
+
     /// The window of a chunk, cut off at the raster's edge.
     pub fn window(&self, column: usize, row: usize) -> Window {
         let (x, y) = ((column * self.chunk.width) as i64, (row * self.chunk.height) as i64);
@@ -62,15 +64,29 @@ impl ChunkLayout {
     }
 }
 
-/// Which chunk: of which input, which column and row.
+/// Which chunk of which input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkKey {
     /// Position of the raster in the list of inputs.
     pub input: usize,
-    /// Column of chunks.
-    pub column: usize,
-    /// Row of chunks.
-    pub row: usize,
+    /// The chunk's [`ChunkLayout::index`].
+    pub index: usize,
+}
+
+/// What a cache was used for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes of all chunks that were decoded.
+    pub bytes: u64,
+    /// Bytes of the distinct chunks among them.
+    pub distinct: u64,
+}
+
+impl Decoded {
+    /// How many times a chunk was decoded on average: 1 when the cache was large enough.
+    pub fn amplification(&self) -> f64 {
+        if self.distinct == 0 { 1.0 } else { self.bytes as f64 / self.distinct as f64 }
+    }
 }
 
 enum Slot {
@@ -83,6 +99,9 @@ struct State {
     slots: HashMap<ChunkKey, Slot>,
     bytes: usize,
     clock: u64,
+    decoded: Decoded,
+    /// A bit for each chunk of each input: whether it was decoded before.
+    seen: HashMap<usize, Vec<u64>>,
 }
 
 /// The chunks that readers share.
@@ -90,18 +109,17 @@ pub struct ChunkCache {
     capacity: usize,
     state: Mutex<State>,
     loaded: Condvar,
-    decoded: AtomicU64,
 }
 
 impl ChunkCache {
     /// A cache of at most `capacity` bytes, beside the chunks that readers hold at the moment.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, state: Mutex::default(), loaded: Condvar::new(), decoded: AtomicU64::new(0) }
+        Self { capacity, state: Mutex::default(), loaded: Condvar::new() }
     }
 
-    /// Bytes of pixels decoded so far.
-    pub fn decoded_bytes(&self) -> u64 {
-        self.decoded.load(Ordering::Relaxed)
+    /// What was decoded so far.
+    pub fn decoded(&self) -> Decoded {
+        self.lock().decoded
     }
 
     /// The chunk, from the cache or else through `load`. While one thread loads a chunk, others that want it wait.
@@ -128,8 +146,8 @@ impl ChunkCache {
         drop(state);
         let claim = Claim { cache: self, key };
         let block = Arc::new(load()?);
-        self.decoded.fetch_add(block.bytes() as u64, Ordering::Relaxed);
         let mut state = self.lock();
+        state.count(key, block.bytes() as u64);
         state.bytes += block.bytes();
         state.clock += 1;
         let used = state.clock;
@@ -146,6 +164,19 @@ impl ChunkCache {
 }
 
 impl State {
+    fn count(&mut self, key: ChunkKey, bytes: u64) {
+        let bits = self.seen.entry(key.input).or_default();
+        let (word, bit) = (key.index / 64, 1u64 << (key.index % 64));
+        if bits.len() <= word {
+            bits.resize(word + 1, 0);
+        }
+        self.decoded.bytes += bytes;
+        if bits[word] & bit == 0 {
+            self.decoded.distinct += bytes;
+            bits[word] |= bit;
+        }
+    }
+
     fn evict(&mut self, capacity: usize) {
         while self.bytes > capacity {
             let oldest = self.slots.iter().filter_map(|(key, slot)| match slot {
@@ -176,72 +207,12 @@ impl Drop for Claim<'_> {
     }
 }
 
-/// A window that is put together chunk by chunk, so that no more than one chunk need be held beside it.
-pub struct Assembly {
-    block: Block,
-    filled: usize,
-}
-
-impl Assembly {
-    /// An empty window.
-    pub fn new(window: Window, sample_type: SampleType, bands: usize) -> Self {
-        let samples = Samples::zeros(sample_type, bands, window.size());
-        Self { block: Block { window, samples, validity: Validity::All }, filled: 0 }
-    }
-
-    /// Copies what a chunk has of the window. `false` when its samples are of another kind.
-    pub fn add(&mut self, chunk: &Block) -> bool {
-        let common = chunk.window.intersection(&self.block.window);
-        let done = for_sample_type!(chunk.samples.sample_type(), T => self.copy::<T>(chunk, &common));
-        let part = |w: &Window| {
-            let (x, y) = ((common.x - w.x) as usize, (common.y - w.y) as usize);
-            s![y..y + common.height, x..x + common.width]
-        };
-        if let (Validity::PerPixel(coverage), true) = (&chunk.validity, done && !common.is_empty()) {
-            let size = self.block.window.size();
-            if self.block.validity == Validity::All {
-                self.block.validity = Validity::PerPixel(Array2::from_elem((size.height, size.width), 255));
-            }
-            if let Validity::PerPixel(plane) = &mut self.block.validity {
-                let there = part(&self.block.window);
-                plane.slice_mut(there).assign(&coverage.slice(part(&chunk.window)));
-            }
-        }
-        self.filled += common.area();
-        done
-    }
-
-    fn copy<T: Sample>(&mut self, chunk: &Block, common: &Window) -> bool {
-        let bands = chunk.bands();
-        let same = bands == self.block.bands();
-        let window = self.block.window;
-        let Some(source) = T::unwrap(&chunk.samples).and_then(interleaved_slice) else { return false };
-        let target = T::unwrap_mut(&mut self.block.samples).and_then(interleaved_slice_mut);
-        let Some(target) = target.filter(|_| same) else { return false };
-        let length = common.width * bands;
-        for y in common.y..common.bottom() {
-            let from = offset(&chunk.window, common.x, y) * bands;
-            let to = offset(&window, common.x, y) * bands;
-            target[to..to + length].copy_from_slice(&source[from..from + length]);
-        }
-        true
-    }
-
-    /// The window, if the chunks covered it; its validity is [`Validity::All`] when every pixel is covered.
-    pub fn finish(self) -> Option<Block> {
-        let Block { window, samples, validity } = self.block;
-        (self.filled == window.area()).then(|| Block { window, samples, validity: validity.simplified() })
-    }
-}
-
-fn offset(window: &Window, x: i64, y: i64) -> usize {
-    (y - window.y) as usize * window.width + (x - window.x) as usize
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
-    use crate::block::{Samples, interleaved_array};
+    use crate::block::{Assembly, SampleType, Samples, Validity, interleaved_array};
     use crate::error::Error;
 
     fn block(window: Window) -> Block {
@@ -288,7 +259,7 @@ mod tests {
     #[test]
     fn a_failed_load_is_tried_again() {
         let cache = ChunkCache::new(1000);
-        let key = ChunkKey { input: 0, column: 0, row: 0 };
+        let key = ChunkKey { input: 0, index: 0 };
         assert!(cache.get(key, || Err(Error::Usage("no".into()))).is_err());
         assert!(cache.get(key, || Ok(block(Window::new(0, 0, 2, 2)))).is_ok());
         assert!(cache.get(key, || panic!("is in the cache")).is_ok());
@@ -297,13 +268,15 @@ mod tests {
     #[test]
     fn the_least_recently_used_chunk_leaves_first() {
         let cache = ChunkCache::new(16);
-        let key = |column| ChunkKey { input: 0, column, row: 0 };
+        let key = |index| ChunkKey { input: 0, index };
         let load = || Ok(block(Window::new(0, 0, 2, 2)));
         for column in [0, 1, 0, 2] {
             cache.get(key(column), load).expect("loads");
         }
         assert!(cache.get(key(0), || Err(Error::Usage("gone".into()))).is_ok());
         assert!(cache.get(key(1), || Err(Error::Usage("gone".into()))).is_err());
+        cache.get(key(1), load).expect("loads");
+        assert_eq!(cache.decoded(), Decoded { bytes: 32, distinct: 24 });
     }
 
     #[test]
@@ -318,7 +291,7 @@ mod tests {
                         std::thread::sleep(std::time::Duration::from_millis(20));
                         Ok(block(Window::new(0, 0, 2, 2)))
                     };
-                    cache.get(ChunkKey { input: 0, column: 0, row: 0 }, load).expect("loads");
+                    cache.get(ChunkKey { input: 0, index: 0 }, load).expect("loads");
                 });
             }
         });

@@ -138,10 +138,10 @@ fn domain(dataset: &Dataset, name: &str) -> Vec<String> {
     dataset.metadata_domain(name).unwrap_or_default()
 }
 
-/// The way between pixels of a raster and Web Mercator coordinates. It holds a dataset of its own and stays on the thread
+/// The way between pixels of a raster and the coordinates of the tiles: Web Mercator metres. It holds a dataset of its own and stays on the thread
 /// that made it.
 pub struct Locator {
-    transformer: Transformer,
+    transformer: Option<Transformer>,
     xs: Vec<f64>,
     ys: Vec<f64>,
 }
@@ -164,25 +164,36 @@ impl Locator {
         }
         let transformer = Transformer::new(dataset, &options)
             .map_err(|e| format!("cannot be transformed to Web Mercator: {e}"))?;
-        Ok(Self { transformer, xs: Vec::new(), ys: Vec::new() })
+        Ok(Self { transformer: Some(transformer), xs: Vec::new(), ys: Vec::new() })
     }
 
-    /// Web Mercator metres of pixel positions, in place; points off the map become [`Position::NONE`].
-    pub fn to_mercator(&mut self, points: &mut [Position]) {
+    /// The way between pixels and the pixels of an image's own pyramid, where rows count downwards from zero.
+    pub fn pixels() -> Self {
+        Self { transformer: None, xs: Vec::new(), ys: Vec::new() }
+    }
+
+    /// Coordinates of pixel positions, in place; points off the map become [`Position::NONE`].
+    pub fn to_coordinates(&mut self, points: &mut [Position]) {
         self.transform(false, points);
     }
 
-    /// Pixel positions of Web Mercator metres, in place; points without counterpart become [`Position::NONE`].
+    /// Pixel positions of coordinates, in place; points without counterpart become [`Position::NONE`].
     pub fn to_pixels(&mut self, points: &mut [Position]) {
         self.transform(true, points);
     }
 
     fn transform(&mut self, to_source: bool, points: &mut [Position]) {
+        let Some(transformer) = &mut self.transformer else {
+            for p in points {
+                p.y = -p.y;
+            }
+            return;
+        };
         self.xs.clear();
         self.ys.clear();
         self.xs.extend(points.iter().map(|p| p.x));
         self.ys.extend(points.iter().map(|p| p.y));
-        self.transformer.transform(to_source, &mut self.xs, &mut self.ys);
+        transformer.transform(to_source, &mut self.xs, &mut self.ys);
         for (point, (&x, &y)) in points.iter_mut().zip(self.xs.iter().zip(&self.ys)) {
             *point = Position { x, y };
         }

@@ -7,10 +7,12 @@ pub mod georef;
 mod raw;
 pub mod source;
 mod validity;
+pub mod writer;
 
 pub use describe::Description;
 pub use georef::{Georeferencing, Locator};
 pub use source::{Source, SourceSpec};
+pub use writer::{DatasetSpec, DatasetWriter};
 
 /// GDAL's reason for an error on one line, without the wrapping the bindings put around it.
 pub(crate) fn reason(error: &gdal::errors::GdalError) -> String {

@@ -1,15 +1,18 @@
 //! The calls into GDAL that the safe bindings lack. All `unsafe` of the FFI stands here.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_int, c_void};
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
+use std::path::Path;
 
-use gdal::Dataset;
 use gdal::cpl::CslStringList;
+use gdal::{Dataset, Driver};
 use gdal_sys::{CPLErr, GDALDataType, GDALRWFlag};
+use ndarray::Array3;
 
-use crate::block::{Sample, SampleType};
-use crate::window::Window;
+use crate::block::{Sample, SampleType, to_interleaved};
+use crate::window::{Size, Window};
 
 /// `GDT_Int8`, which GDAL has since 3.7 and older bindings do not name.
 pub(super) const GDT_INT8: GDALDataType::Type = 14;
@@ -97,6 +100,163 @@ pub(super) fn read_interleaved<T: Sample>(
     // SAFETY: reads a thread-local number.
     let failed = unsafe { gdal_sys::CPLGetLastErrorType() } >= CPLErr::CE_Failure;
     if result != CPLErr::CE_None || failed { Err(last_error()) } else { Ok(()) }
+}
+
+/// Creates a dataset; unlike the bindings', this call knows signed bytes.
+///
+/// # Errors
+/// GDAL's reason.
+pub(super) fn create(
+    driver: &Driver,
+    path: &Path,
+    size: Size,
+    bands: usize,
+    (sample_type, native_int8): (SampleType, bool),
+    options: &CslStringList,
+) -> Result<Dataset, String> {
+    let too_large =
+        |what: usize| c_int::try_from(what).map_err(|_| format!("{what} is more than GDAL can count"));
+    let (width, height, bands) = (too_large(size.width)?, too_large(size.height)?, too_large(bands)?);
+    let path = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|e| e.to_string())?;
+    let code = type_code(sample_type, native_int8);
+    // SAFETY: drivers live as long as the process; path and options are NUL-terminated and outlive the call.
+    let handle = unsafe {
+        gdal_sys::CPLErrorReset();
+        gdal_sys::GDALCreate(driver.c_driver(), path.as_ptr(), width, height, bands, code, options.as_ptr())
+    };
+    if handle.is_null() {
+        return Err(last_error());
+    }
+    // SAFETY: the handle is new and has no other owner.
+    Ok(unsafe { Dataset::from_c_dataset(handle) })
+}
+
+/// Writes all bands of `window` with one call. `samples` have axes (band, row, column); they are taken as they lie
+/// in memory, pixel-interleaved or not, and copied only where they have gaps.
+///
+/// # Errors
+/// GDAL's reason, also when it reported a failure but claimed success.
+pub(super) fn write_all_bands<T: Sample>(
+    dataset: &Dataset,
+    window: Window,
+    native_int8: bool,
+    samples: &Array3<T>,
+) -> Result<(), String> {
+    let (columns, rows) = dataset.raster_size();
+    let inside =
+        window.x >= 0 && window.y >= 0 && window.right() <= columns as i64 && window.bottom() <= rows as i64;
+    let (bands, height, width) = samples.dim();
+    if !inside || (width, height) != (window.width, window.height) || bands != dataset.raster_count() {
+        return Err(format!("no window of this raster: {window}"));
+    }
+    if samples.is_empty() {
+        return Ok(());
+    }
+    let copy;
+    let (values, [per_band, per_row, per_column]) = match (samples.as_slice_memory_order(), samples.strides())
+    {
+        (Some(values), &[b, r, c]) if b > 0 && r > 0 && c > 0 => (values, [b, r, c]),
+        _ => {
+            copy = to_interleaved(samples);
+            (&copy[..], [1, (width * bands) as isize, bands as isize])
+        }
+    };
+    let last = |count: usize, stride: isize| (count - 1) * stride as usize;
+    if last(bands, per_band) + last(height, per_row) + last(width, per_column) >= values.len() {
+        return Err(format!("samples of {window} that are not contiguous"));
+    }
+    let bytes = |stride: isize| stride as i64 * size_of::<T>() as i64;
+    // SAFETY: the dataset is open and borrowed for the call; the strides lead to no sample beyond `values` (checked
+    // above), whose element size is that of the type code; GDAL only reads from the buffer when it writes the
+    // file; a null list of bands means all of them.
+    let result = unsafe {
+        gdal_sys::CPLErrorReset();
+        gdal_sys::GDALDatasetRasterIOEx(
+            dataset.c_dataset(),
+            GDALRWFlag::GF_Write,
+            window.x as c_int,
+            window.y as c_int,
+            window.width as c_int,
+            window.height as c_int,
+            values.as_ptr().cast_mut().cast::<c_void>(),
+            window.width as c_int,
+            window.height as c_int,
+            type_code(T::TYPE, native_int8),
+            bands as c_int,
+            std::ptr::null_mut(),
+            bytes(per_column),
+            bytes(per_row),
+            bytes(per_band),
+            std::ptr::null_mut(),
+        )
+    };
+    // SAFETY: reads a thread-local number.
+    let failed = unsafe { gdal_sys::CPLGetLastErrorType() } >= CPLErr::CE_Failure;
+    if result != CPLErr::CE_None || failed { Err(last_error()) } else { Ok(()) }
+}
+
+/// What GDAL said on this thread during a call.
+#[derive(Debug)]
+pub(super) struct Message {
+    class: CPLErr::Type,
+    number: c_int,
+    text: CString,
+}
+
+impl Message {
+    /// The text on one line, when it tells of a failure and not of something odd.
+    pub(super) fn failure(&self) -> Option<String> {
+        let line = || self.text.to_string_lossy().split_whitespace().collect::<Vec<_>>().join(" ");
+        (self.class >= CPLErr::CE_Failure).then(line)
+    }
+
+    /// Passes the message on to whoever else listens.
+    pub(super) fn repeat(&self) {
+        // SAFETY: the format takes one string, which is NUL-terminated and outlives the call. A fatal
+        // message would have ended the process before it came here.
+        unsafe { gdal_sys::CPLError(self.class, self.number, c"%s".as_ptr(), self.text.as_ptr()) }
+    }
+}
+
+/// Most messages kept of one call: a full disk makes one for every block.
+const MOST_MESSAGES: usize = 64;
+
+/// Runs `call` and keeps what GDAL says on this thread meanwhile, instead of passing it to the handler of the process.
+///
+/// Some of GDAL's functions claim success or set the error state back after a failure; nothing is lost on one who
+/// listens. What GDAL says on threads of its own is not heard here.
+pub(super) fn listen<R>(call: impl FnOnce() -> R) -> (R, Vec<Message>) {
+    unsafe extern "C" fn hear(class: CPLErr::Type, number: c_int, text: *const c_char) {
+        // SAFETY: handlers are called on the thread that pushed them, here while `listen` keeps the list
+        // alive; the text is NUL-terminated.
+        let (heard, text) = unsafe {
+            let heard = gdal_sys::CPLGetErrorHandlerUserData().cast::<RefCell<Vec<Message>>>();
+            (&*heard, CStr::from_ptr(text))
+        };
+        if let Ok(mut heard) = heard.try_borrow_mut()
+            && (heard.len() < MOST_MESSAGES || heard.iter().all(|m| m.class < CPLErr::CE_Failure))
+        {
+            heard.push(Message { class, number, text: text.to_owned() });
+        }
+    }
+    struct Pop;
+    impl Drop for Pop {
+        fn drop(&mut self) {
+            // SAFETY: takes the handler away that was pushed by this thread below.
+            unsafe { gdal_sys::CPLPopErrorHandler() }
+        }
+    }
+    let heard = RefCell::new(Vec::new());
+    // SAFETY: the list outlives the handler, which `Pop` takes away before it, also when `call` panics. Debug
+    // messages go where they went before.
+    let pop = unsafe {
+        gdal_sys::CPLPushErrorHandlerEx(Some(hear), (&raw const heard).cast_mut().cast());
+        gdal_sys::CPLSetCurrentErrorHandlerCatchDebug(0);
+        Pop
+    };
+    let result = call();
+    drop(pop);
+    (result, heard.into_inner())
 }
 
 /// GDAL's general image transformer, together with the dataset it reads.

@@ -14,17 +14,17 @@ mod folder;
 mod mbtiles;
 mod pmtiles;
 mod spool;
-mod target;
 
 use std::path::Path;
 
 pub use folder::FolderSink;
 pub use mbtiles::MbtilesSink;
 pub use pmtiles::PmtilesSink;
-pub use target::Target;
+pub use target::{Shape, Target};
 
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::target;
 use crate::tileset::TilesetInfo;
 
 /// The containers.
@@ -116,12 +116,27 @@ impl OutputKind {
     }
 }
 
+impl From<OutputKind> for Shape {
+    fn from(kind: OutputKind) -> Self {
+        match kind {
+            OutputKind::Folder => Self::Folder,
+            OutputKind::Mbtiles | OutputKind::Pmtiles => Self::File,
+        }
+    }
+}
+
 /// Begins a container: the one table of sinks. To be called on the writer thread.
 ///
 /// # Errors
 /// [`Error::Output`] when the target may not be written (see [`Target::check`]), [`Error::Internal`] or
 /// [`Error::Usage`] for metadata no reader would take.
 pub fn create(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Box<dyn TileSink>> {
+    if !info.placed && kind != OutputKind::Folder {
+        return Err(Error::Usage(format!(
+            "'{}' can hold only Web Mercator tiles: write tiles without a place on the Earth to a folder",
+            target.path.display()
+        )));
+    }
     Ok(match kind {
         OutputKind::Folder => Box::new(FolderSink::create(target, info)?),
         OutputKind::Mbtiles => Box::new(MbtilesSink::create(target, info)?),

@@ -74,6 +74,23 @@ impl CoordGrid {
         })
     }
 
+    /// The grid of a level that is half as fine as its source. `None` unless the window's edges are multiples of [`CELL`].
+    pub fn doubled(window: Window) -> Option<Self> {
+        let columns = window.width / CELL;
+        let cells = (0..columns * (window.height / CELL)).map(|k| {
+            let left = window.x + (k % columns * CELL) as i64;
+            let top = window.y + (k / columns * CELL) as i64;
+            let node = |i: i64, j: i64| Position {
+                x: (2 * (left + i * CELL as i64)) as f64,
+                y: (2 * (top + j * CELL as i64)) as f64,
+            };
+            Cell::Nodes { step: CELL, nodes: vec![node(0, 0), node(1, 0), node(0, 1), node(1, 1)] }
+        });
+        let cells: Vec<Cell> = cells.collect();
+        let scales = vec![(2.0, 2.0); cells.len()];
+        Self::new(window, cells, scales)
+    }
+
     /// The target window the grid covers.
     pub fn window(&self) -> Window {
         self.window

@@ -58,7 +58,7 @@ fn halve_at(level: Level, block: &Block, method: Resampling, edges: Edges) -> Re
 /// # Errors
 /// [`Error::Internal`] when a block is not the quarter of `window` that its place says, or when blocks differ in sample
 /// type or number of bands.
-pub fn join(quarters: [Option<Block>; 4], window: Window) -> Result<Option<Block>> {
+pub fn join(quarters: &[Option<Block>; 4], window: Window) -> Result<Option<Block>> {
     let Some(first) = quarters.iter().flatten().next() else { return Ok(None) };
     let (sample_type, bands) = (first.samples.sample_type(), first.bands());
     let size = Size::new(window.width / 2, window.height / 2);
@@ -91,7 +91,7 @@ pub fn join(quarters: [Option<Block>; 4], window: Window) -> Result<Option<Block
         }
         Validity::PerPixel(coverage).simplified()
     };
-    let samples = for_sample_type!(sample_type, T => join_samples::<T>(&quarters, window.size(), bands));
+    let samples = for_sample_type!(sample_type, T => join_samples::<T>(quarters, window.size(), bands));
     Ok(Some(Block { window, samples, validity }))
 }
 
@@ -189,11 +189,34 @@ impl<T: Mean> Kernel for FullRows<'_, T> {
 impl<T: Mean> FullRows<'_, T> {
     #[inline(always)]
     fn average<const B: usize>(self) {
+        const CHUNK: usize = 256;
         let bands = if B == 0 { self.bands } else { B };
+        if bands > CHUNK / 2 {
+            return self.average_wide();
+        }
+        // Whole pairs of pixels, so that a chunk is summed over memory as it lies before neighbours are.
+        let step = CHUNK / (2 * bands) * 2 * bands;
+        let chunks = self.upper.chunks(step).zip(self.lower.chunks(step));
+        for ((u, l), t) in chunks.zip(self.target.chunks_mut(step / 2)) {
+            let mut sums = [T::Wide::default(); CHUNK];
+            for ((sum, u), l) in sums.iter_mut().zip(u).zip(l) {
+                *sum = T::add(*u, *l);
+            }
+            for (t, pair) in t.chunks_exact_mut(bands).zip(sums.chunks_exact(2 * bands)) {
+                for b in 0..bands {
+                    t[b] = T::quarter(pair[b], pair[b + bands]);
+                }
+            }
+        }
+    }
+
+    /// The same for pixels of very many bands.
+    fn average_wide(self) {
+        let bands = self.bands;
         let pairs = self.upper.chunks_exact(2 * bands).zip(self.lower.chunks_exact(2 * bands));
         for ((u, l), t) in pairs.zip(self.target.chunks_exact_mut(bands)) {
             for b in 0..bands {
-                t[b] = T::mean(u[b], u[b + bands], l[b], l[b + bands]);
+                t[b] = T::quarter(T::add(u[b], l[b]), T::add(u[b + bands], l[b + bands]));
             }
         }
     }
@@ -262,8 +285,12 @@ fn mode<T: Mean>(pixels: [&[T]; 4], coverage: [u8; 4]) -> Option<usize> {
 
 /// Samples that can be averaged.
 trait Mean: super::kernel::Pixel {
-    /// The mean of four.
-    fn mean(a: Self, b: Self, c: Self, d: Self) -> Self;
+    /// A type that holds sums of four and the rounding.
+    type Wide: Copy + Default;
+    /// The sum of two.
+    fn add(a: Self, b: Self) -> Self::Wide;
+    /// The mean of four, from two sums of two.
+    fn quarter(a: Self::Wide, b: Self::Wide) -> Self;
     /// The mean weighted by coverage, which is not zero everywhere; what is not covered does not count, not even NaN.
     fn weighted_mean(values: [Self; 4], coverage: [u8; 4]) -> Self;
 }
@@ -271,10 +298,13 @@ trait Mean: super::kernel::Pixel {
 macro_rules! mean_of_integers {
     ($($t:ty, $sum:ty;)*) => {
         $(impl Mean for $t {
+            type Wide = $sum;
             #[inline(always)]
-            fn mean(a: Self, b: Self, c: Self, d: Self) -> Self {
+            fn add(a: Self, b: Self) -> $sum { <$sum>::from(a) + <$sum>::from(b) }
+            #[inline(always)]
+            fn quarter(a: $sum, b: $sum) -> Self {
                 // The shift rounds down, for negative sums too.
-                ((<$sum>::from(a) + <$sum>::from(b) + <$sum>::from(c) + <$sum>::from(d) + 2) >> 2) as $t
+                ((a + b + 2) >> 2) as $t
             }
             #[inline(always)]
             fn weighted_mean(values: [Self; 4], coverage: [u8; 4]) -> Self {
@@ -294,10 +324,11 @@ macro_rules! mean_of_floats {
     ($($t:ty)*) => {
         $(#[allow(clippy::cast_lossless)]
         impl Mean for $t {
+            type Wide = f64;
             #[inline(always)]
-            fn mean(a: Self, b: Self, c: Self, d: Self) -> Self {
-                (((a as f64 + b as f64) + (c as f64 + d as f64)) * 0.25) as $t
-            }
+            fn add(a: Self, b: Self) -> f64 { a as f64 + b as f64 }
+            #[inline(always)]
+            fn quarter(a: f64, b: f64) -> Self { ((a + b) * 0.25) as $t }
             #[inline(always)]
             fn weighted_mean(values: [Self; 4], coverage: [u8; 4]) -> Self {
                 let (mut sum, mut weight) = (0.0, 0.0);

@@ -10,7 +10,7 @@ mod testdata;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tileloom::grid::{TileCoord, WEB_MERCATOR_HALF, resolution};
+use tileloom::grid::{TileCoord, TileGrid, WEB_MERCATOR_HALF};
 use tileloom::raster::SourceSpec;
 use tileloom::warp::coords::Position;
 
@@ -108,7 +108,7 @@ fn position(path: &Path, zoom: u8, pixels: &[(i64, i64)]) -> Vec<Position> {
     let spec = SourceSpec::new(path);
     let description = spec.describe().expect("opens");
     let mut locator = spec.locator(&description.georeferencing, description.size).expect("has a place");
-    let step = resolution(zoom, 256);
+    let step = TileGrid::WEB_MERCATOR.resolution(zoom, 256);
     let metres = |&(x, y): &(i64, i64)| Position {
         x: (x as f64 + 0.5) * step - WEB_MERCATOR_HALF,
         y: WEB_MERCATOR_HALF - (y as f64 + 0.5) * step,

@@ -4,5 +4,7 @@ mod agreement;
 mod cli;
 mod common;
 mod containers;
+mod lesson;
 mod samples;
+mod small_disk;
 mod tile;

@@ -143,9 +143,10 @@ impl BlockHead {
         3 + 5 + 5 + 4 + 3 * self.sent as u64 + symbols
     }
 
-    /// Writes the head of the last block of a stream.
-    pub(super) fn write(&self, bits: &mut BitWriter<'_>) {
-        bits.put(0b101, 3);
+    /// Writes the head of a dynamic block.
+    pub(super) fn write(&self, last: bool, bits: &mut BitWriter<'_>) {
+        bits.put(u64::from(last), 1);
+        bits.put(0b10, 2);
         bits.put(self.literals as u64 - 257, 5);
         bits.put(1, 5);
         bits.put(self.sent as u64 - 4, 4);

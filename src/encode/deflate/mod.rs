@@ -1,12 +1,12 @@
-//! DEFLATE without a search for matches: literals and runs of zero bytes under one Huffman table.
+//! DEFLATE without a search for matches: literals and runs of zero bytes under Huffman codes.
 //!
 //! What a predictor leaves of aerial imagery is noise: full DEFLATE finds next to nothing to repeat in it, yet
 //! spends nearly all its time looking. Literals alone, under a prefix code made for the data, give the same
 //! size at twenty times the speed; runs of zeros (matches at distance 1) take care of the flat and the
 //! transparent parts. Where repetition is real (maps, land cover, rendered ramps), use `libdeflater`.
 //!
-//! The stream is ordinary zlib (RFC 1950, RFC 1951): one dynamic block, or stored blocks where the data is so
-//! random that a prefix code would make it longer.
+//! The stream is ordinary zlib (RFC 1950, RFC 1951): dynamic blocks of equal size, or stored blocks where the
+//! data is so random that a prefix code would make it longer.
 
 mod bits;
 mod huffman;
@@ -20,6 +20,9 @@ pub use huffman::{code_lengths, codes};
 const CODE_LIMIT: usize = 14;
 /// Longest match.
 const LONGEST: usize = 258;
+/// Bytes under one code. Parts of a picture differ: four codes in a tile of 256 × 256 RGB pixels save 0.3 % on
+/// aerial imagery and 2 % on relief, against one.
+const BLOCK: usize = 48 << 10;
 /// Bytes in a stored block.
 const STORED: usize = 0xffff;
 
@@ -33,22 +36,38 @@ pub fn zlib_runs(data: &[u8], out: &mut Vec<u8>) {
 
 /// Appends `data` as a raw DEFLATE stream of literals and zero-runs.
 pub fn deflate_runs(data: &[u8], out: &mut Vec<u8>) {
-    let plan = Plan::new(data);
+    let plans = plan(data);
     let start = out.len();
-    let bytes = plan.bits().div_ceil(8) as usize;
+    let bytes = size(&plans);
     if bytes >= stored_size(data.len()) {
         store(data, out);
         return;
     }
     out.resize(start + bytes + SLACK, 0);
-    let written = plan.write(data, &mut out[start..]);
+    let mut bits = BitWriter::new(&mut out[start..]);
+    for (i, plan) in plans.iter().enumerate() {
+        bits = plan.write(i + 1 == plans.len(), bits);
+    }
+    let written = bits.finish();
     debug_assert_eq!(written, bytes);
     out.truncate(start + written);
 }
 
 /// Size in bytes of what [`deflate_runs`] would append.
 pub fn runs_size(data: &[u8]) -> usize {
-    (Plan::new(data).bits().div_ceil(8) as usize).min(stored_size(data.len()))
+    size(&plan(data)).min(stored_size(data.len()))
+}
+
+/// Plans blocks of equal size, about [`BLOCK`].
+fn plan(data: &[u8]) -> Vec<Block<'_>> {
+    let blocks = ((data.len() + BLOCK / 2) / BLOCK).max(1);
+    let (first, rest) = data.split_at(data.len().div_ceil(blocks));
+    let rest = rest.chunks(first.len().max(1));
+    std::iter::once(first).chain(rest).map(Block::new).collect()
+}
+
+fn size(plans: &[Block<'_>]) -> usize {
+    plans.iter().map(Block::bits).sum::<u64>().div_ceil(8) as usize
 }
 
 fn stored_size(len: usize) -> usize {
@@ -73,14 +92,15 @@ fn store(data: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The codes of a block and its size, known before a bit is written.
-struct Plan {
+struct Block<'a> {
+    data: &'a [u8],
     head: BlockHead,
     lengths: [u8; LITERALS],
     body_bits: u64,
 }
 
-impl Plan {
-    fn new(data: &[u8]) -> Self {
+impl<'a> Block<'a> {
+    fn new(data: &'a [u8]) -> Self {
         let mut counter = Counter { literals: [[0; 256]; 4], lengths: [0; LONGEST + 1] };
         walk(data, &mut counter);
         let mut counts = [0u32; LITERALS];
@@ -101,17 +121,16 @@ impl Plan {
         for (&count, &length) in counts.iter().zip(&lengths) {
             body_bits += u64::from(count) * u64::from(length);
         }
-        Self { head: BlockHead::new(&lengths), lengths, body_bits }
+        Self { data, head: BlockHead::new(&lengths), lengths, body_bits }
     }
 
     fn bits(&self) -> u64 {
         self.head.bits() + self.body_bits
     }
 
-    fn write(&self, data: &[u8], out: &mut [u8]) -> usize {
+    fn write<'b>(&self, last: bool, mut bits: BitWriter<'b>) -> BitWriter<'b> {
         let codes = codes(&self.lengths);
-        let mut bits = BitWriter::new(out);
-        self.head.write(&mut bits);
+        self.head.write(last, &mut bits);
         let entry = |symbol: usize| u32::from(codes[symbol]) << 8 | u32::from(self.lengths[symbol]);
         let mut matches = [(0, 0); LONGEST + 1];
         for (length, slot) in matches.iter_mut().enumerate().skip(3) {
@@ -120,10 +139,11 @@ impl Plan {
             *slot = (u64::from(codes[symbol]) | u64::from(value) << code_length, code_length + extra + 1);
         }
         let mut writer = Writer { bits, literals: std::array::from_fn(entry), matches };
-        walk(data, &mut writer);
+        walk(self.data, &mut writer);
         let mut bits = writer.bits;
         bits.put(u64::from(codes[END_OF_BLOCK]), u32::from(self.lengths[END_OF_BLOCK]));
-        bits.finish()
+        bits.flush();
+        bits
     }
 }
 

@@ -8,8 +8,6 @@
 
 use crate::encode::{Colour, Picture, Plane, Rgba};
 
-/// Largest palette.
-const PALETTE: usize = 256;
 /// Pixels that are expanded to colours at once.
 const CHUNK: usize = 64;
 
@@ -40,6 +38,9 @@ impl ColourType {
 #[derive(Default)]
 pub(super) struct Scratch {
     bytes: Vec<u8>,
+    colours: Colours,
+    /// Of each pixel's colour, in the order of appearance.
+    numbers: Vec<u8>,
     palette: Vec<Rgba>,
 }
 
@@ -65,21 +66,27 @@ impl<'a> Layout<'a> {
         let alpha = picture.alpha.filter(|a| (0..height).any(|y| a.row(y, width).iter().any(|&v| v != 255)));
         let picture = Picture { alpha, ..*picture };
         scratch.bytes.clear();
+        scratch.numbers.clear();
         scratch.palette.clear();
         let of =
             |colour_type, depth, rows, palette| Layout { colour_type, depth, width, height, rows, palette };
 
-        let mut colours = Colours::new();
-        if colours.collect(&picture) {
-            let (colour_type, depth) = colours.number(&mut scratch.palette);
-            if colour_type == ColourType::Gray
-                && depth == 8
-                && picture.colour == Colour::Gray
-                && alpha.is_none()
-            {
-                return of(colour_type, depth, picture.samples, &[]);
+        if picture.colour == Colour::Gray && alpha.is_none() && has_many_levels(&picture) {
+            return of(ColourType::Gray, 8, picture.samples, &[]);
+        }
+        let found = scratch.colours.collect(&picture, &mut scratch.numbers);
+        if !matches!(found, Numbers::TooMany) {
+            let (colour_type, depth, numbers) = scratch.colours.number(&mut scratch.palette);
+            if matches!(found, Numbers::OfSamples) {
+                let numbers: [u8; 256] = std::array::from_fn(|v| numbers[usize::from(scratch.numbers[v])]);
+                for y in 0..height {
+                    pack_row(picture.samples.row(y, width), &numbers, depth, &mut scratch.bytes);
+                }
+            } else {
+                for row in scratch.numbers.chunks_exact(width) {
+                    pack_row(row, &numbers, depth, &mut scratch.bytes);
+                }
             }
-            colours.map(&picture, depth, &mut scratch.bytes);
             let stride = (width * usize::from(depth)).div_ceil(8);
             return of(colour_type, depth, Plane { bytes: &scratch.bytes, stride }, &scratch.palette);
         }
@@ -87,14 +94,14 @@ impl<'a> Layout<'a> {
             return of(ColourType::Rgb, 8, picture.samples, &[]);
         }
         let mut gray = true;
-        for_each_chunk(&picture, |_, chunk| {
+        for_each_chunk(&picture, |chunk| {
             gray = gray && chunk.iter().all(|&colour| is_gray(colour));
             gray
         });
         let colour_type = if gray { ColourType::GrayAlpha } else { ColourType::Rgba };
         let stride = width * colour_type.channels();
         scratch.bytes.reserve(stride * height);
-        for_each_chunk(&picture, |_, chunk| {
+        for_each_chunk(&picture, |chunk| {
             if gray {
                 scratch.bytes.extend(
                     chunk.iter().flat_map(|colour| [colour.to_le_bytes()[0], colour.to_le_bytes()[3]]),
@@ -147,9 +154,8 @@ fn lookup(colour: &Colour<'_>) -> [Packed; 256] {
     })
 }
 
-/// Hands the colours of a picture to `f` in order, some at a time, none across rows, with the row they are in;
-/// stops when it returns false.
-fn for_each_chunk(picture: &Picture<'_>, mut f: impl FnMut(usize, &[Packed]) -> bool) {
+/// Hands the colours of a picture to `f` in order, some at a time; stops when it returns false.
+fn for_each_chunk(picture: &Picture<'_>, mut f: impl FnMut(&[Packed]) -> bool) {
     let table = lookup(&picture.colour);
     let mut chunk = [0; CHUNK];
     for y in 0..picture.height {
@@ -175,7 +181,7 @@ fn for_each_chunk(picture: &Picture<'_>, mut f: impl FnMut(usize, &[Packed]) -> 
                     *colour = pack([r, g, b, scale(own, alpha)]);
                 }
             }
-            if !f(y, chunk) {
+            if !f(chunk) {
                 return;
             }
         }
@@ -187,152 +193,153 @@ fn scale(a: u8, b: u8) -> u8 {
     ((u32::from(a) * u32::from(b) + 127) / 255) as u8
 }
 
-/// A set of up to 256 colours; once complete, each has a number.
+/// Whether a grey picture has more levels than fit four bits.
+fn has_many_levels(picture: &Picture<'_>) -> bool {
+    let mut used = [0u8; 256];
+    (0..picture.height).any(|y| {
+        for &level in picture.samples.row(y, picture.width) {
+            used[usize::from(level)] = 1;
+        }
+        used.iter().map(|&used| u16::from(used)).sum::<u16>() > 16
+    })
+}
+
+/// What the numbers of colours are listed for.
+enum Numbers {
+    /// There are more colours than fit a palette.
+    TooMany,
+    /// Each pixel, in order.
+    OfPixels,
+    /// Each of the 256 values that a sample may have.
+    OfSamples,
+}
+
+/// A set of up to 256 colours, numbered as they come.
+#[derive(Default)]
 struct Colours {
     /// Hash table of colours with their numbers.
-    slots: [(Packed, u8); Self::SLOTS],
-    count: usize,
+    slots: Vec<(Packed, u8)>,
+    colours: Vec<Packed>,
 }
 
 impl Colours {
-    const SLOTS: usize = 1024;
+    /// Many for 256 colours: a collision costs more than a reset.
+    const SLOTS: usize = 4096;
     /// No colour: it is fully transparent, but not 0.
     const FREE: Packed = 0x00ff_ffff;
 
-    fn new() -> Self {
-        Self { slots: [(Self::FREE, 0); Self::SLOTS], count: 0 }
-    }
-
-    /// The slot that holds a colour, or the free one it would take.
-    fn slot(&self, colour: Packed) -> usize {
+    /// The number of a colour, new or known. `None` when it is one too many.
+    #[inline]
+    fn insert(&mut self, colour: Packed) -> Option<u8> {
         // Multiplicative hashing by the golden ratio.
-        let mut slot = (colour.wrapping_mul(0x9e37_79b9) >> 22) as usize;
-        while self.slots[slot].0 != colour && self.slots[slot].0 != Self::FREE {
+        let mut slot = (colour.wrapping_mul(0x9e37_79b9) >> 20) as usize;
+        loop {
+            let (there, number) = self.slots[slot];
+            if there == colour {
+                return Some(number);
+            }
+            if there == Self::FREE {
+                let number = u8::try_from(self.colours.len()).ok()?;
+                self.slots[slot] = (colour, number);
+                self.colours.push(colour);
+                return Some(number);
+            }
             slot = (slot + 1) % Self::SLOTS;
         }
-        slot
     }
 
-    /// Adds a colour. False when it is one too many.
-    fn insert(&mut self, colour: Packed) -> bool {
-        let slot = self.slot(colour);
-        if self.slots[slot].0 == Self::FREE {
-            if self.count == PALETTE {
-                return false;
-            }
-            self.slots[slot].0 = colour;
-            self.count += 1;
-        }
-        true
-    }
-
-    /// Adds all colours of a picture. False when they are too many.
-    fn collect(&mut self, picture: &Picture<'_>) -> bool {
+    /// Makes this the set of a picture's colours, and appends their numbers.
+    fn collect(&mut self, picture: &Picture<'_>, numbers: &mut Vec<u8>) -> Numbers {
+        self.slots.clear();
+        self.slots.resize(Self::SLOTS, (Self::FREE, 0));
+        self.colours.clear();
         if picture.colour.bytes() == 1 && picture.alpha.is_none() {
-            let mut used = [false; 256];
-            for y in 0..picture.height {
-                for &index in picture.samples.row(y, picture.width) {
-                    used[usize::from(index)] = true;
-                }
-            }
-            let table = lookup(&picture.colour);
-            return table
-                .into_iter()
-                .zip(used)
-                .filter(|&(_, used)| used)
-                .all(|(colour, _)| self.insert(colour));
+            return self.collect_samples(picture, numbers);
         }
-        let mut last = Self::FREE;
         let mut few = true;
-        for_each_chunk(picture, |_, chunk| {
-            few = chunk.iter().all(|&colour| {
-                let known = colour == last || self.insert(colour);
-                last = colour;
-                known
-            });
-            few
+        for_each_chunk(picture, |chunk| {
+            let mut found = [0; CHUNK];
+            for (number, &colour) in found.iter_mut().zip(chunk) {
+                let Some(known) = self.insert(colour) else {
+                    few = false;
+                    return false;
+                };
+                *number = known;
+            }
+            numbers.extend(&found[..chunk.len()]);
+            true
         });
-        few
+        if few { Numbers::OfPixels } else { Numbers::TooMany }
     }
 
-    /// Numbers the colours, and says what the numbers mean. The order depends on the colours alone: those that
-    /// are not opaque first, then from dark to bright.
-    fn number(&mut self, palette: &mut Vec<Rgba>) -> (ColourType, u8) {
-        let used = || self.slots.iter().map(|slot| slot.0).filter(|&colour| colour != Self::FREE);
-        let indexed = match self.count {
+    /// The same where each sample stands for a colour.
+    fn collect_samples(&mut self, picture: &Picture<'_>, numbers: &mut Vec<u8>) -> Numbers {
+        let mut used = [false; 256];
+        for y in 0..picture.height {
+            for &sample in picture.samples.row(y, picture.width) {
+                used[usize::from(sample)] = true;
+            }
+        }
+        for (colour, used) in lookup(&picture.colour).into_iter().zip(used) {
+            // At most 256 colours: each has a number.
+            numbers.push(if used { self.insert(colour).unwrap_or(0) } else { 0 });
+        }
+        Numbers::OfSamples
+    }
+
+    /// Chooses what numbers mean in the file and how many bits they take; maps those given so far to those.
+    /// The result depends on the colours alone: levels of grey, or a palette in which those that are not opaque
+    /// come first, then from dark to bright.
+    fn number(&self, palette: &mut Vec<Rgba>) -> (ColourType, u8, [u8; 256]) {
+        let mut numbers = [0; 256];
+        let indexed = match self.colours.len() {
             0..=2 => 1,
             3..=4 => 2,
             5..=16 => 4,
             _ => 8,
         };
-        if used().all(|colour| is_opaque(colour) && is_gray(colour)) {
+        if self.colours.iter().all(|&colour| is_opaque(colour) && is_gray(colour)) {
             // A depth holds the levels that are multiples of the white level over its greatest number.
             let step = |depth: u8| 255 / ((1 << depth) - 1);
-            let fits = |&depth: &u8| used().all(|colour| (colour & 255) % step(depth) == 0);
+            let fits = |&depth: &u8| self.colours.iter().all(|&colour| (colour & 255) % step(depth) == 0);
             if let Some(depth) = [1, 2, 4, 8].into_iter().find(fits).filter(|&depth| depth <= indexed) {
-                for slot in &mut self.slots {
-                    slot.1 = ((slot.0 & 255) / step(depth)) as u8;
+                for (number, &colour) in numbers.iter_mut().zip(&self.colours) {
+                    *number = ((colour & 255) / step(depth)) as u8;
                 }
-                return (ColourType::Gray, depth);
+                return (ColourType::Gray, depth, numbers);
             }
         }
-        let mut colours: Vec<Packed> = used().collect();
-        colours.sort_unstable_by_key(|&colour| {
+        let mut order: Vec<(Packed, u8)> = self.colours.iter().copied().zip(0..=255).collect();
+        order.sort_unstable_by_key(|&(colour, _)| {
             let [r, g, b, a] = colour.to_le_bytes().map(u32::from);
             // Luma of ITU-R BT.601, in thousandths.
             (a == 255, 299 * r + 587 * g + 114 * b, colour)
         });
-        for (&colour, number) in colours.iter().zip(0..) {
-            let slot = self.slot(colour);
-            self.slots[slot].1 = number as u8;
+        for (&(colour, old), new) in order.iter().zip(0..=255) {
+            numbers[usize::from(old)] = new;
             palette.push(colour.to_le_bytes());
         }
-        (ColourType::Indexed, indexed)
-    }
-
-    /// Appends the numbers of the picture's colours, packed into rows of whole bytes, first pixel highest.
-    fn map(&self, picture: &Picture<'_>, depth: u8, out: &mut Vec<u8>) {
-        if picture.colour.bytes() == 1 && picture.alpha.is_none() {
-            let numbers = lookup(&picture.colour).map(|colour| self.slots[self.slot(colour)].1);
-            for y in 0..picture.height {
-                let row = picture.samples.row(y, picture.width);
-                pack_row(row.iter().map(|&index| numbers[usize::from(index)]), depth, out);
-            }
-            return;
-        }
-        let mut row = Vec::with_capacity(picture.width);
-        let mut last = (Self::FREE, 0);
-        for_each_chunk(picture, |_, chunk| {
-            row.extend(chunk.iter().map(|&colour| {
-                if colour != last.0 {
-                    last = self.slots[self.slot(colour)];
-                }
-                last.1
-            }));
-            if row.len() == picture.width {
-                pack_row(row.drain(..), depth, out);
-            }
-            true
-        });
+        (ColourType::Indexed, indexed, numbers)
     }
 }
 
-/// Appends a row of numbers of `depth` bits.
-fn pack_row(numbers: impl Iterator<Item = u8>, depth: u8, out: &mut Vec<u8>) {
-    if depth == 8 {
-        out.extend(numbers);
-        return;
+/// Appends a row of numbers of `depth` bits, padded to whole bytes.
+fn pack_row(row: &[u8], numbers: &[u8; 256], depth: u8, out: &mut Vec<u8>) {
+    match depth {
+        1 => pack_pixels::<8>(row, numbers, out),
+        2 => pack_pixels::<4>(row, numbers, out),
+        4 => pack_pixels::<2>(row, numbers, out),
+        _ => out.extend(row.iter().map(|&old| numbers[usize::from(old)])),
     }
-    let (mut byte, mut free) = (0u8, 8);
-    for number in numbers {
-        free -= depth;
-        byte |= number << free;
-        if free == 0 {
-            out.push(byte);
-            (byte, free) = (0, 8);
-        }
-    }
-    if free < 8 {
-        out.push(byte);
+}
+
+/// Appends a row of numbers, `N` to a byte, the first highest.
+fn pack_pixels<const N: usize>(row: &[u8], numbers: &[u8; 256], out: &mut Vec<u8>) {
+    let bits = 8 / N;
+    let append = |byte: u32, old: &u8| byte << bits | u32::from(numbers[usize::from(*old)]);
+    let (whole, rest) = row.as_chunks::<N>();
+    out.extend(whole.iter().map(|pixels| pixels.iter().fold(0, append) as u8));
+    if !rest.is_empty() {
+        out.push((rest.iter().fold(0, append) << (bits * (N - rest.len()))) as u8);
     }
 }

@@ -69,11 +69,11 @@ fn least(row: &Row<'_>, out: &mut [u8], trial: &mut [u8], mut measure: impl FnMu
 fn fewest_bits(layout: &Layout<'_>, work: &mut Work) {
     work.filter(layout, |row, out, trial| least(row, out, trial, cost));
     for _ in 0..2 {
-        let mut counts = [1u32; 256];
+        let mut counts = [1u64; 256];
         for &byte in &work.filtered {
             counts[usize::from(byte)] += 1;
         }
-        let bits = counts.map(|count| u64::from(log2(work.filtered.len() as u32 + 256) - log2(count)));
+        let bits = counts.map(|count| log2(counts.iter().sum()) - log2(count));
         work.filter(layout, |row, out, trial| {
             least(row, out, trial, |bytes| bytes.iter().map(|&byte| bits[usize::from(byte)]).sum())
         });
@@ -81,9 +81,9 @@ fn fewest_bits(layout: &Layout<'_>, work: &mut Work) {
 }
 
 /// Binary logarithm in sixteenths, linear between powers of two: the same on every machine. `value` is not 0.
-fn log2(value: u32) -> u32 {
+fn log2(value: u64) -> u64 {
     let exponent = value.ilog2();
-    16 * exponent + ((u64::from(value) << 4 >> exponent) as u32 & 15)
+    16 * u64::from(exponent) + ((u128::from(value) << 4 >> exponent) as u64 & 15)
 }
 
 /// Counts distinct pairs of neighbouring bytes: rows with few of them repeat themselves.

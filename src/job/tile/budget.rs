@@ -9,7 +9,7 @@ use crate::grid::TileCoord;
 use crate::window::Size;
 
 /// Resident bytes of the program and the libraries it loads, before any pixel.
-const PROGRAM: usize = 48 << 20;
+const PROGRAM: usize = 64 << 20;
 
 /// GDAL's own block cache: enough to assemble a chunk; chunks are cached by us. `GDAL_CACHEMAX` overrides it.
 pub const GDAL_CACHE: usize = 16 << 20;
@@ -38,7 +38,7 @@ impl Budget {
     /// # Errors
     /// [`Error::Memory`] with the least that would do.
     pub(super) fn new(plan: &Plan, job: &TileJob) -> Result<Self> {
-        let side = plan.tile_size << (plan.pyramid.base() - plan.pyramid.root());
+        let side = plan.tile_size << plan.span();
         let pixel = plan.bands * plan.sample_type.bytes() + 1;
         let task = cost(plan, side, plan.inputs.len().min(MOST_OVERLAP));
         let quarter = Size::new(plan.tile_size / 2, plan.tile_size / 2).area() * pixel;
@@ -48,7 +48,9 @@ impl Budget {
         };
         let largest_chunk = plan.inputs.iter().map(chunk).max().unwrap_or(0);
         let least_chunks = largest_chunk * (job.readers + 1);
-        let pyramid = |swath| plan.pyramid.most_waiting(swath) * quarter;
+        // A node that waits for margins waits longer, but its margins are thin: see `pyramid::WideNursery`.
+        let wide = if plan.reduces_locally() { 1 } else { 4 << plan.span() };
+        let pyramid = |swath| plan.pyramid.most_waiting(swath) * quarter * wide;
         let least = fixed + pyramid(1) + least_chunks + task;
         if least > job.memory {
             return Err(Error::Memory(format!(

@@ -1,6 +1,6 @@
 //! How samples become an 8-bit picture.
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
 use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_array, interleaved_slice};
 use crate::encode::{Colour, Rgba};
@@ -50,7 +50,7 @@ impl Look {
         matches!(self, Self::Gray | Self::Rgb | Self::Palette(_))
     }
 
-    /// What the samples mean to an encoder, after [`Look::render`].
+    /// What the samples mean to an encoder, once they are rendered.
     pub fn colour(&self) -> Colour<'_> {
         match self {
             Self::Palette(table) => Colour::Palette(table),
@@ -58,31 +58,83 @@ impl Look {
             _ => Colour::Gray,
         }
     }
+}
 
-    /// The 8-bit picture of a block, pixel-interleaved. Blocks that are pictures already come back as they are.
-    pub fn render(&self, block: Block) -> Block {
-        match self {
-            Self::Gray | Self::Rgb | Self::Palette(_) => block,
-            Self::WidePalette(table) => in_colours(&block, table),
-            Self::Stretch { min, max, .. } => stretched(&block, *min, *max),
+/// Turns samples into pictures as a [`Look`] says, with what can be computed once.
+#[derive(Debug)]
+pub struct Renderer {
+    look: Look,
+    /// Shades of all values of an 8- or 16-bit type, by the bits of the value.
+    shades: Vec<u8>,
+}
+
+impl Renderer {
+    /// A renderer for samples of a type.
+    pub fn new(look: &Look, sample_type: SampleType) -> Self {
+        let shades = match (look, sample_type) {
+            (Look::Stretch { min, max, .. }, SampleType::U8) => shades::<u8>(*min, *max),
+            (Look::Stretch { min, max, .. }, SampleType::I8) => shades::<i8>(*min, *max),
+            (Look::Stretch { min, max, .. }, SampleType::U16) => shades::<u16>(*min, *max),
+            (Look::Stretch { min, max, .. }, SampleType::I16) => shades::<i16>(*min, *max),
+            _ => Vec::new(),
+        };
+        Self { look: look.clone(), shades }
+    }
+
+    /// The 8-bit picture of a block, pixel-interleaved; `None` when the block is one already.
+    pub fn render(&self, block: &Block) -> Option<Block> {
+        match &self.look {
+            Look::Gray | Look::Rgb | Look::Palette(_) => None,
+            Look::WidePalette(table) => Some(in_colours(block, table)),
+            Look::Stretch { min, max, .. } => Some(self.stretched(block, *min, *max)),
         }
     }
 
-    /// The 8-bit colour or grey picture of a block, so that pictures of different kinds can be laid over each other.
+    /// The 8-bit grey (1 band) or colour (3 bands) picture of a block, so that pictures of different kinds can be laid over
+    /// each other.
     pub fn render_as(&self, block: Block, bands: usize) -> Block {
-        let block = match self {
-            Self::Palette(table) => in_colours(&block, table),
-            _ => self.render(block),
+        let rendered = match &self.look {
+            Look::Palette(table) => Some(in_colours(&block, table)),
+            _ => self.render(&block),
         };
+        let block = rendered.unwrap_or(block);
         if block.bands() == 1 && bands == 3 { gray_to_rgb(&block) } else { block }
+    }
+
+    fn stretched(&self, block: &Block, min: f64, max: f64) -> Block {
+        let looked_up = |index: usize| self.shades.get(index).copied().unwrap_or_default();
+        let bytes = match &block.samples {
+            Samples::U8(a) => with_values(a, |v| v.iter().map(|&v| looked_up(v.into())).collect()),
+            Samples::I8(a) => with_values(a, |v| v.iter().map(|&v| looked_up((v as u8).into())).collect()),
+            Samples::U16(a) => with_values(a, |v| v.iter().map(|&v| looked_up(v.into())).collect()),
+            Samples::I16(a) => with_values(a, |v| v.iter().map(|&v| looked_up((v as u16).into())).collect()),
+            other => for_samples!(other, array => {
+                with_values(array, |v| v.iter().map(|v| shade(v.to_f64(), min, max)).collect())
+            }),
+        };
+        picture(block, bytes, block.bands(), block.validity.clone())
     }
 }
 
-/// Values of a block's pixels in the order row, column, band.
-fn values<T: Sample>(block: &Block) -> Vec<T> {
-    T::unwrap(&block.samples).map_or_else(Vec::new, |array| {
-        interleaved_slice(array).map_or_else(|| crate::block::to_interleaved(array), <[T]>::to_vec)
-    })
+/// The shade of a value: `min` is 0, `max` is 255; not-a-number is black.
+fn shade(value: f64, min: f64, max: f64) -> u8 {
+    u8::from_f64((value - min) * (255.0 / (max - min)))
+}
+
+/// The shades of all values of a type of at most 16 bits.
+fn shades<T: Sample>(min: f64, max: f64) -> Vec<u8> {
+    let bits = T::TYPE.bytes() * 8;
+    let signed = matches!(T::TYPE, SampleType::I8 | SampleType::I16);
+    let value = |i: i64| if signed && i >= 1 << (bits - 1) { i - (1 << bits) } else { i };
+    (0..1i64 << bits).map(|i| shade(value(i) as f64, min, max)).collect()
+}
+
+/// Hands the values of an array in the order row, column, band to `f`, copied only when they lie otherwise.
+fn with_values<T: Sample, R>(array: &Array3<T>, f: impl FnOnce(&[T]) -> R) -> R {
+    match interleaved_slice(array) {
+        Some(values) => f(values),
+        None => f(&crate::block::to_interleaved(array)),
+    }
 }
 
 fn picture(block: &Block, bytes: Vec<u8>, bands: usize, validity: Validity) -> Block {
@@ -92,25 +144,15 @@ fn picture(block: &Block, bytes: Vec<u8>, bands: usize, validity: Validity) -> B
     Block { window: block.window, samples: Samples::U8(array), validity }
 }
 
-fn stretched(block: &Block, min: f64, max: f64) -> Block {
-    let factor = 255.0 / (max - min);
-    let bytes = for_sample_type!(block.samples.sample_type(), T => {
-        values::<T>(block).into_iter().map(|v| u8::from_f64((v.to_f64() - min) * factor)).collect()
-    });
-    picture(block, bytes, block.bands(), block.validity.clone())
-}
-
 fn in_colours(block: &Block, table: &[Rgba]) -> Block {
     let mut bytes = Vec::with_capacity(block.window.area() * 3);
     let mut alpha = Vec::with_capacity(block.window.area());
-    let indices: Vec<f64> = for_sample_type!(block.samples.sample_type(), T => {
-        values::<T>(block).into_iter().map(Sample::to_f64).collect()
-    });
-    for index in indices {
+    let mut paint = |index: f64| {
         let [r, g, b, a] = table.get(index as usize).copied().filter(|_| index >= 0.0).unwrap_or_default();
         bytes.extend([r, g, b]);
         alpha.push(a);
-    }
+    };
+    for_samples!(&block.samples, array => with_values(array, |v| v.iter().for_each(|v| paint(v.to_f64()))));
     if let Validity::PerPixel(coverage) = &block.validity {
         alpha.iter_mut().zip(coverage).for_each(|(a, &c)| *a = (*a).min(c));
     }
@@ -120,7 +162,8 @@ fn in_colours(block: &Block, table: &[Rgba]) -> Block {
 }
 
 fn gray_to_rgb(block: &Block) -> Block {
-    let bytes = values::<u8>(block).into_iter().flat_map(|v| [v; 3]).collect();
+    let Samples::U8(array) = &block.samples else { return block.clone() };
+    let bytes = with_values(array, |v| v.iter().flat_map(|&v| [v; 3]).collect());
     picture(block, bytes, 3, block.validity.clone())
 }
 
@@ -195,19 +238,31 @@ mod tests {
     }
 
     fn bytes(block: &Block) -> Vec<u8> {
-        values::<u8>(block)
+        u8::unwrap(&block.samples).map(crate::block::to_interleaved).unwrap_or_default()
     }
 
     #[test]
     fn a_stretch_clamps_at_both_ends() {
         let look = Look::Stretch { min: 100.0, max: 355.0, bands: 1 };
-        assert_eq!(bytes(&look.render(block(vec![0, 100, 101, 355, 9999]))), [0, 0, 1, 255, 255]);
+        let renderer = Renderer::new(&look, SampleType::U16);
+        let picture = renderer.render(&block(vec![0, 100, 101, 355, 9999])).expect("is no picture yet");
+        assert_eq!(bytes(&picture), [0, 0, 1, 255, 255]);
+    }
+
+    #[test]
+    fn negative_values_find_their_shade() {
+        let shades = shades::<i16>(-100.0, 155.0);
+        assert_eq!(
+            [shades[0xff9c], shades[0xff9d], shades[0], shades[155], shades[0x8000]],
+            [0, 1, 100, 255, 0]
+        );
     }
 
     #[test]
     fn colours_of_a_table_keep_their_opacity() {
         let look = Look::WidePalette(vec![[1, 2, 3, 255], [4, 5, 6, 7]]);
-        let picture = look.render(block(vec![0, 1, 2]));
+        let renderer = Renderer::new(&look, SampleType::U16);
+        let picture = renderer.render(&block(vec![0, 1, 2])).expect("is no picture yet");
         assert_eq!(bytes(&picture), [1, 2, 3, 4, 5, 6, 0, 0, 0]);
         let alpha = Array2::from_shape_vec((1, 3), vec![255, 7, 0]).expect("fits");
         assert_eq!(picture.validity, Validity::PerPixel(alpha));
@@ -216,6 +271,7 @@ mod tests {
     #[test]
     fn grey_is_laid_among_colours() {
         let look = Look::Stretch { min: 0.0, max: 255.0, bands: 1 };
-        assert_eq!(bytes(&look.render_as(block(vec![7, 8]), 3)), [7, 7, 7, 8, 8, 8]);
+        let renderer = Renderer::new(&look, SampleType::U16);
+        assert_eq!(bytes(&renderer.render_as(block(vec![7, 8]), 3)), [7, 7, 7, 8, 8, 8]);
     }
 }

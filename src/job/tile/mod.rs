@@ -6,10 +6,12 @@
 
 mod budget;
 mod estimate;
+mod levels;
 pub mod look;
 pub mod plan;
 mod reader;
 mod report;
+mod sketch;
 mod stretch;
 mod weave;
 
@@ -48,6 +50,16 @@ pub struct Labels {
     pub url: Option<String>,
 }
 
+/// What the tiles divide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TilingScheme {
+    /// The world in Web Mercator.
+    #[default]
+    WebMercatorQuad,
+    /// The pixels of the one input, whatever its georeferencing.
+    Raster,
+}
+
 /// A tile job: inputs, output and all that decides the tiles. [`TileJob::new`] holds every default.
 #[derive(Debug, Clone)]
 pub struct TileJob {
@@ -69,6 +81,8 @@ pub struct TileJob {
     pub scale: Option<(f64, f64)>,
     /// Side of a tile in pixels: 256 or 512.
     pub tile_size: usize,
+    /// What the tiles divide.
+    pub tiling: TilingScheme,
     /// Numbering of the rows in a folder.
     pub scheme: Scheme,
     /// Extent in degrees to which tiles are limited; its west may lie east of its east, across the antimeridian.
@@ -97,6 +111,7 @@ impl TileJob {
             categorical: false,
             scale: None,
             tile_size: 256,
+            tiling: TilingScheme::default(),
             scheme: Scheme::default(),
             bbox: None,
             labels: Labels::default(),
@@ -117,6 +132,9 @@ impl TileJob {
         }
         if self.tile_size != 256 && self.tile_size != 512 {
             return usage(format!("--tile-size {}: tiles have 256 or 512 pixels a side", self.tile_size));
+        }
+        if self.tiling == TilingScheme::Raster {
+            self.validate_raster()?;
         }
         if let Some(z) = [self.min_zoom, self.max_zoom].into_iter().flatten().find(|z| *z > MAX_ZOOM) {
             return usage(format!("zoom {z} is out of range: 0 to {MAX_ZOOM}"));
@@ -144,18 +162,30 @@ impl TileJob {
         {
             return usage(format!("--scale {low},{high}: the first value must be below the second"));
         }
-        match self.overview_resampling {
-            None | Some(Resampling::Average | Resampling::Nearest | Resampling::Mode) => Ok(()),
-            Some(other) => usage(format!(
-                "--overview-resampling {other}: lower levels are made from 2×2 pixels, by average, nearest or mode"
-            )),
-        }
+        Ok(())
     }
 }
 
-/// A quarter of the machine, at least 128 MB and at most 384 MB: more does not make a run faster.
+impl TileJob {
+    /// Refuses what an image's own pixels cannot be tiled with.
+    fn validate_raster(&self) -> Result<()> {
+        let refuse = |why: &str| Err(Error::Usage(format!("--tiling-scheme raster {why}")));
+        if self.inputs.len() > 1 {
+            return refuse("tiles the pixels of one raster; give one input");
+        }
+        if self.bbox.is_some() {
+            return refuse("knows no degrees: --bbox cannot be used with it");
+        }
+        if OutputKind::from_path(&self.target.path)? != OutputKind::Folder {
+            return refuse("makes tiles without a place on the Earth: only a folder can hold them");
+        }
+        Ok(())
+    }
+}
+
+/// A quarter of the machine, at least 128 MB and at most 256 MB: more does not make a run faster.
 fn default_memory() -> usize {
-    (super::machine::memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 384 << 20)
+    (super::machine::memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 256 << 20)
 }
 
 /// A container that counts what it is given, so that an empty set is an error of the input.
@@ -227,7 +257,7 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         },
     )?;
     let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, kind, &done, stats, cache.decoded_bytes(), begun.elapsed()))
+    Ok(Report::new(job, &plan, kind, &done, stats, cache.decoded(), begun.elapsed()))
 }
 
 /// Plans a job and makes a few of its tiles to say what it would take; writes nothing.
@@ -247,8 +277,10 @@ fn info(job: &TileJob, plan: &Plan, format: TileFormat) -> TilesetInfo {
     let labels = &job.labels;
     let stem = || job.target.path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let name = labels.name.clone().or_else(stem).unwrap_or_else(|| "tiles".to_owned());
-    let mut info = TilesetInfo::new(name, plan.bounds, format, job.tile_size as u32)
+    let world = Bounds { west: -180.0, south: -85.0, east: 180.0, north: 85.0 };
+    let mut info = TilesetInfo::new(name, plan.bounds.unwrap_or(world), format, job.tile_size as u32)
         .with_zooms(plan.pyramid.min(), plan.max_zoom);
+    info.placed = plan.bounds.is_some();
     info.description.clone_from(&labels.description);
     info.attribution.clone_from(&labels.attribution);
     info.kind = labels.kind;

@@ -3,32 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::budget::Budget;
-use super::look::{self, Look};
-use super::{TileJob, stretch};
+use super::levels::{base_level, span, zooms};
+use super::look::Look;
+use super::sketch::Sketch;
+use super::{TileJob, TilingScheme, stretch};
 use crate::block::SampleType;
 use crate::error::{Error, Result};
-use crate::grid::{
-    Bounds, MAX_ZOOM, TileCoord, WEB_MERCATOR_HALF as HALF, latitude, longitude, mercator, resolution,
-};
+use crate::grid::{Bounds, TileCoord, TileGrid, latitude, longitude};
 use crate::pyramid::{Pyramid, TileRange};
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::source::Selection;
-use crate::raster::{Description, Locator, SourceSpec};
+use crate::raster::{Description, SourceSpec};
 use crate::resampling::Resampling;
-use crate::warp::coords::Position;
-use crate::warp::footprint::{Footprint, footprint};
 use crate::warp::kernel::{Edges, halo};
 use crate::window::{Size, Window};
-
-/// Coarsest source a task may read, in source pixels per target pixel. Beyond it the base level is made
-/// finer than the tiles that are asked for, and reduced in memory.
-const MOST_SHRINKING: f64 = 4.0;
-
-/// Bytes of source pixels that one task should read at most.
-const TASK_SOURCE: f64 = 16e6;
-
-/// Side of a metatile in pixels, at most.
-const METATILE: usize = 1024;
 
 /// An input as the plan sees it.
 #[derive(Debug, Clone)]
@@ -80,8 +68,10 @@ pub struct Plan {
     pub max_zoom: u8,
     /// Side of a tile in pixels.
     pub tile_size: usize,
-    /// Extent in degrees, −180…180 across the antimeridian.
-    pub bounds: Bounds,
+    /// The square the tiles divide.
+    pub grid: TileGrid,
+    /// Extent in degrees, −180…180 across the antimeridian; none for tiles without a place on the Earth.
+    pub bounds: Option<Bounds>,
     /// Where memory goes.
     pub budget: Budget,
     /// What was decided in the user's place, each with the option that says so.
@@ -100,6 +90,7 @@ impl Plan {
         for spec in &job.inputs {
             sketches.push(Sketch::of(spec, job, &mut guesses)?);
         }
+        let grid = sketches[0].grid;
         let (min, max) = zooms(job, &sketches, &mut guesses)?;
         let (base, reads) = base_level(&sketches, max, job.tile_size);
         let scales: Vec<f64> = sketches
@@ -134,7 +125,7 @@ impl Plan {
         let ranges = ranges(&inputs, base, job.tile_size);
         let span = span(&inputs, resampling, job.tile_size);
         let pyramid = Pyramid::new(base, min, span, ranges).ok_or_else(|| nothing(job))?;
-        let bounds = bounds(&inputs);
+        let bounds = (job.tiling == TilingScheme::WebMercatorQuad).then(|| bounds(&inputs));
         let mut plan = Self {
             inputs,
             look,
@@ -147,12 +138,18 @@ impl Plan {
             pyramid,
             max_zoom: max,
             tile_size: job.tile_size,
+            grid,
             bounds,
             budget: Budget::default(),
             guesses,
         };
         plan.budget = Budget::new(&plan, job)?;
         Ok(plan)
+    }
+
+    /// Levels between a metatile's tiles and its root.
+    pub fn span(&self) -> u8 {
+        self.pyramid.base() - self.pyramid.root()
     }
 
     /// Pixels of a metatile at the base level.
@@ -166,6 +163,11 @@ impl Plan {
         self.inputs.iter().enumerate().filter(move |(_, input)| touches(input))
     }
 
+    /// West, south, east and north in degrees, unless the tiles have no place on the Earth.
+    pub fn degrees(&self) -> Option<[f64; 4]> {
+        self.bounds.map(|b| [b.west, b.south, b.east, b.north])
+    }
+
     /// How many tiles may be written at each level from the lowest to the highest.
     pub fn counts(&self) -> BTreeMap<u8, u64> {
         (self.pyramid.min()..=self.max_zoom).map(|z| (z, self.pyramid.count(z))).collect()
@@ -173,18 +175,34 @@ impl Plan {
 }
 
 impl Plan {
+    /// Whether a lower level is made from 2 × 2 pixels each, so that no tile needs its neighbours.
+    pub fn reduces_locally(&self) -> bool {
+        matches!(self.overview_resampling, Resampling::Average | Resampling::Nearest | Resampling::Mode)
+    }
+
+    /// The tiles of a level, between root and base, that a metatile holds.
+    pub(super) fn tiles_of(&self, metatile: TileCoord, z: u8) -> impl Iterator<Item = TileCoord> {
+        self.square(metatile, z).filter(|t| self.pyramid.contains(*t))
+    }
+
+    /// The tiles of the base level that lie in a metatile but not in the plan.
+    pub(super) fn tiles_beside(&self, metatile: TileCoord) -> impl Iterator<Item = TileCoord> {
+        self.square(metatile, self.pyramid.base()).filter(|t| !self.pyramid.contains(*t))
+    }
+
+    /// All tiles of a level under a metatile.
+    fn square(&self, metatile: TileCoord, z: u8) -> impl Iterator<Item = TileCoord> + use<> {
+        let shift = z - self.pyramid.root();
+        let (x, y) = (metatile.x << shift, metatile.y << shift);
+        let side = 0..1u32 << shift;
+        side.clone().flat_map(move |j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)))
+    }
+
     /// How many tiles of a metatile may be written.
     pub(super) fn tiles_under(&self, metatile: TileCoord) -> u64 {
         let highest = self.max_zoom.min(self.pyramid.base());
         let levels = self.pyramid.root().max(self.pyramid.min())..=highest;
-        let at = |z: u8| {
-            let shift = z - self.pyramid.root();
-            let (x, y) = (metatile.x << shift, metatile.y << shift);
-            let side = 0..1u32 << shift;
-            let tiles = side.clone().flat_map(|j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)));
-            tiles.filter(|t| self.pyramid.contains(*t)).count() as u64
-        };
-        levels.map(at).sum()
+        levels.map(|z| self.tiles_of(metatile, z).count() as u64).sum()
     }
 }
 
@@ -194,228 +212,6 @@ fn nothing(job: &TileJob) -> Error {
     let all = if job.inputs.len() > 1 { "none of the inputs" } else { "the raster does not" };
     let verb = if job.inputs.len() > 1 { "reaches" } else { "reach" };
     Error::input(&job.inputs[0].path, format!("{all} {verb} into {extent}: no tiles to make"))
-}
-
-/// What is known of an input before zooms are decided.
-pub(super) struct Sketch {
-    pub(super) spec: SourceSpec,
-    pub(super) description: Description,
-    pub(super) selection: Selection,
-    pub(super) look: Look,
-    footprint: Footprint,
-    locator: Locator,
-}
-
-/// Which overview is read, and its size.
-#[derive(Clone, Copy)]
-struct Read {
-    level: Option<usize>,
-    size: Size,
-}
-
-impl Sketch {
-    fn of(spec: &SourceSpec, job: &TileJob, guesses: &mut Vec<String>) -> Result<Self> {
-        let description = spec.describe()?;
-        let (selection, look, guess) = look::choose(&description).map_err(|e| spec.error(e))?;
-        guesses.extend(guess.map(|g| format!("{}: {g}", spec.path.display())));
-        let mut locator = spec.locator(&description.georeferencing, description.size)?;
-        let footprint =
-            footprint(description.size, |points| locator.to_mercator(points)).ok_or_else(|| {
-                spec.error(
-                "no part of it can be carried over to Web Mercator (85.06° S to 85.06° N): no tiles to make",
-            )
-            })?;
-        let block =
-            description.block.area().saturating_mul(selection.sample_type.bytes() * selection.bands.len());
-        let most = job.memory / 4;
-        if block > most {
-            return Err(spec.error(format!(
-                "its blocks of {}×{} pixels take {} MB each; give --memory {}M or more, or retile it first",
-                description.block.width,
-                description.block.height,
-                block >> 20,
-                (block * 4).div_ceil(1 << 20)
-            )));
-        }
-        Ok(Self { spec: spec.clone(), description, selection, look, footprint, locator })
-    }
-
-    fn same_kind(&self, other: &Self) -> bool {
-        let look = match (&self.look, &other.look) {
-            (Look::Stretch { min: a, .. }, Look::Stretch { min: b, .. }) => a.is_nan() == b.is_nan(),
-            (a, b) => a == b,
-        };
-        look && self.selection.sample_type == other.selection.sample_type
-            && self.selection.bands.len() == other.selection.bands.len()
-    }
-
-    /// The overview to read when a target pixel spans `scale` pixels of the full raster: the coarsest that is
-    /// not coarser than the target, by the rule of `gdalwarp -ovr AUTO`.
-    fn read(&self, scale: f64) -> Read {
-        let full = self.description.size;
-        let ratio = |size: &Size| full.width as f64 / size.width as f64;
-        let fits = |(_, size): &(usize, &Size)| ratio(size) < scale + 0.1 && ratio(size) > 1.0;
-        let best = self.description.overviews.iter().enumerate().filter(fits);
-        let best = best.max_by(|a, b| ratio(a.1).total_cmp(&ratio(b.1)));
-        best.map_or(Read { level: None, size: full }, |(level, size)| Read {
-            level: Some(level),
-            size: *size,
-        })
-    }
-
-    /// Full-resolution source pixels per target pixel of a level.
-    fn scale(&self, z: u8, tile_size: usize) -> f64 {
-        resolution(z, tile_size) / self.footprint.resolution
-    }
-
-    /// The largest extension of a target pixel in pixels of what is read, on a lattice over the footprint.
-    fn largest_scale(&mut self, z: u8, tile_size: usize, read: Size) -> f64 {
-        const SIDE: usize = 9;
-        let step = resolution(z, tile_size);
-        let mut points = Vec::new();
-        for b in &self.footprint.ranges {
-            for k in 0..SIDE * SIDE {
-                let at = |i: usize| (i as f64 + 0.5) / SIDE as f64;
-                let x = b.west + (b.east - b.west) * at(k % SIDE);
-                let y = b.south + (b.north - b.south) * at(k / SIDE);
-                points.extend([(x, y), (x + step, y), (x, y + step)].map(|(x, y)| Position { x, y }));
-            }
-        }
-        self.locator.to_pixels(&mut points);
-        let full = self.description.size;
-        let (rx, ry) = (read.width as f64 / full.width as f64, read.height as f64 / full.height as f64);
-        let mut scales: Vec<f64> = points
-            .chunks_exact(3)
-            .filter(|p| p.iter().all(|p| p.is_some()))
-            .map(|p| {
-                let x = (p[1].x - p[0].x).abs() + (p[2].x - p[0].x).abs();
-                let y = (p[1].y - p[0].y).abs() + (p[2].y - p[0].y).abs();
-                (x * rx).max(y * ry)
-            })
-            .collect();
-        scales.sort_by(f64::total_cmp);
-        let mean = self.scale(z, tile_size) * rx.max(ry);
-        // Jumps of the projection are no scale.
-        let typical = scales.get(scales.len() / 2).copied().unwrap_or(mean);
-        scales.into_iter().rfind(|s| *s <= 8.0 * typical).unwrap_or(mean).max(mean)
-    }
-
-    fn planned(self, read: Read, look: Look, scale: f64, base: u8, job: &TileJob) -> PlannedInput {
-        let step = resolution(base, job.tile_size);
-        let whole = [Bounds { west: -HALF, south: -HALF, east: HALF, north: HALF }];
-        let wanted: Vec<Bounds> = job.bbox.map_or_else(|| whole.to_vec(), mercator_boxes);
-        let within = |grow: f64| {
-            let grown = self.footprint.ranges.iter().map(move |b| b.expanded(grow));
-            grown.flat_map(|b| wanted.iter().filter_map(move |w| b.intersection(w)))
-        };
-        let windows =
-            within(self.footprint.slack).map(|b| pixels(&b, step)).filter(|w| !w.is_empty()).collect();
-        let extent = within(0.0).collect();
-        let pixel_bytes = self.selection.sample_type.bytes() * self.selection.bands.len() + 1;
-        let block = match read.level {
-            // Overviews of tiled files are tiled; their blocks are read when they are opened.
-            Some(_) if self.description.block.width >= self.description.size.width => Size::new(512, 512),
-            _ => self.description.block,
-        };
-        PlannedInput {
-            layout: ChunkLayout::new(read.size, block, pixel_bytes),
-            size: read.size,
-            level: read.level,
-            spec: self.spec,
-            description: self.description,
-            selection: self.selection,
-            look,
-            extent,
-            windows,
-            scale,
-        }
-    }
-
-    fn mercator(&self) -> &[Bounds] {
-        &self.footprint.ranges
-    }
-}
-
-/// Rectangles in Web Mercator metres of a box in degrees; two when its west lies east of its east.
-fn mercator_boxes(b: Bounds) -> Vec<Bounds> {
-    let (west, south) = mercator(b.west, b.south);
-    let (east, north) = mercator(b.east, b.north);
-    if b.west <= b.east {
-        vec![Bounds { west, south, east, north }]
-    } else {
-        vec![Bounds { west, south, east: HALF, north }, Bounds { west: -HALF, south, east, north }]
-    }
-}
-
-/// The pixels of the whole map, of `step` metres, that a rectangle touches; what rounding leaves over is nothing.
-fn pixels(b: &Bounds, step: f64) -> Window {
-    let column = |x: f64| (x + HALF) / step;
-    let row = |y: f64| (HALF - y) / step;
-    let first = |v: f64| (v + 1e-3).floor() as i64;
-    let last = |v: f64| (v - 1e-3).ceil() as i64;
-    let side = (2.0 * HALF / step).round() as i64;
-    Window::from_edges(first(column(b.west)), first(row(b.north)), last(column(b.east)), last(row(b.south)))
-        .intersection(&Window::from_edges(0, 0, side, side))
-}
-
-/// The level whose pixels are closest in size to those of the source, by the rule of `gdal raster tile`.
-fn closest_zoom(source: f64, tile_size: usize) -> u8 {
-    let at = |z: u8| resolution(z, tile_size);
-    let finer = (0..=MAX_ZOOM).find(|&z| source * (1.0 + 1e-8) >= at(z)).unwrap_or(MAX_ZOOM);
-    let same = ((source - at(finer)) / at(finer)).abs() <= 1e-8;
-    if finer > 0 && !same && at(finer - 1) / source < source / at(finer) { finer - 1 } else { finer }
-}
-
-fn zooms(job: &TileJob, sketches: &[Sketch], guesses: &mut Vec<String>) -> Result<(u8, u8)> {
-    let finest = sketches.iter().map(|s| s.footprint.resolution).fold(f64::INFINITY, f64::min);
-    let max = job.max_zoom.unwrap_or_else(|| {
-        let closest = closest_zoom(finest, job.tile_size);
-        closest.max(job.min_zoom.unwrap_or(0))
-    });
-    let single = |z: u8| {
-        let step = resolution(z, job.tile_size);
-        let windows = sketches.iter().flat_map(|s| s.mercator().iter().map(|b| pixels(b, step)));
-        let tiles = windows.map(|w| TileRange::touching(&w, z, job.tile_size)).collect();
-        Pyramid::new(z, z, 0, tiles).is_none_or(|p| p.count(z) <= 1)
-    };
-    let min = job.min_zoom.unwrap_or_else(|| (0..=max).rfind(|z| single(*z)).unwrap_or(0));
-    if min > max {
-        return Err(Error::Usage(format!("the lowest zoom {min} is above the highest, {max}")));
-    }
-    if job.max_zoom.is_none() || job.min_zoom.is_none() {
-        guesses.push(format!("zoom levels {min} to {max} (-z {min}-{max})"));
-    }
-    Ok((min, max))
-}
-
-/// The level that is made from the sources, at or above `max`, and what is read of each input for it.
-fn base_level(sketches: &[Sketch], max: u8, tile_size: usize) -> (u8, Vec<Read>) {
-    let mut base = max;
-    loop {
-        let scales: Vec<f64> = sketches.iter().map(|s| s.scale(base, tile_size)).collect();
-        let reads: Vec<Read> = sketches.iter().zip(&scales).map(|(s, scale)| s.read(*scale)).collect();
-        let shrinking = |((sketch, scale), read): ((&Sketch, &f64), &Read)| {
-            scale * read.size.width as f64 / sketch.description.size.width as f64
-        };
-        let most = sketches.iter().zip(&scales).zip(&reads).map(shrinking).fold(0.0, f64::max);
-        if most <= MOST_SHRINKING || base >= MAX_ZOOM {
-            return (base, reads);
-        }
-        base += 1;
-    }
-}
-
-/// Levels between a metatile's tiles and its root: as large as the source windows allow.
-fn span(inputs: &[PlannedInput], method: Resampling, tile_size: usize) -> u8 {
-    let bytes = |side: usize| {
-        let one = |input: &PlannedInput| source_bytes(input, method, side) as f64;
-        inputs.iter().map(one).fold(0.0, f64::max)
-    };
-    let mut side = METATILE;
-    while side > tile_size && bytes(side) > TASK_SOURCE {
-        side /= 2;
-    }
-    (side / tile_size).max(1).trailing_zeros() as u8
 }
 
 /// Bytes of the source window of `side` × `side` target pixels.

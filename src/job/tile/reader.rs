@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::look::Look;
+use super::look::{Look, Renderer};
 use super::plan::{Plan, PlannedInput};
-use crate::block::{Block, Validity, interleaved_slice};
+use crate::block::{Assembly, Block, Validity, interleaved_slice};
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
-use crate::grid::{TileCoord, WEB_MERCATOR_HALF, resolution};
-use crate::raster::chunks::{Assembly, ChunkCache, ChunkKey};
+use crate::grid::TileCoord;
+use crate::raster::chunks::{ChunkCache, ChunkKey};
 use crate::raster::{Locator, Source};
 use crate::warp::coords::{CoordGrid, Position};
 use crate::warp::kernel::halo;
@@ -43,6 +43,7 @@ struct OpenInput {
     index: usize,
     source: Source,
     locator: Locator,
+    renderer: Renderer,
     used: u64,
 }
 
@@ -75,8 +76,11 @@ impl<'a> TileReader<'a> {
             for piece in pieces(&grid, input.size, self.plan.resampling) {
                 let source = fetch(self.cache, index, input, &open.source, piece.source)?;
                 if !source.validity.is_empty() {
-                    let source =
-                        if self.plan.mixed { input.look.render_as(source, self.plan.bands) } else { source };
+                    let source = if self.plan.mixed {
+                        open.renderer.render_as(source, self.plan.bands)
+                    } else {
+                        source
+                    };
                     strands.push(Strand { grid: Arc::clone(&grid), target: piece.target, source });
                 }
             }
@@ -100,8 +104,12 @@ impl<'a> TileReader<'a> {
         if source.size() != input.size {
             return Err(input.spec.error("changed while it was being read"));
         }
-        let locator = input.spec.locator(&input.description.georeferencing, input.description.size)?;
-        self.open.push(OpenInput { index, source, locator, used: self.clock });
+        let locator = match self.plan.bounds {
+            Some(_) => input.spec.locator(&input.description.georeferencing, input.description.size)?,
+            None => Locator::pixels(),
+        };
+        let renderer = Renderer::new(&input.look, input.selection.sample_type);
+        self.open.push(OpenInput { index, source, locator, renderer, used: self.clock });
         Ok(self.open.len() - 1)
     }
 }
@@ -113,16 +121,16 @@ fn coordinates(
     locator: &mut Locator,
     window: Window,
 ) -> Result<CoordGrid> {
-    // The square's own edge is ambiguous: the antimeridian is both 180° and −180°.
-    const EDGE: f64 = WEB_MERCATOR_HALF - 1e-5;
-    let step = resolution(plan.pyramid.base(), plan.tile_size);
+    // The edge of the Web Mercator square is ambiguous: the antimeridian is both 180° and −180°.
+    let within = plan.grid.bounds().expanded(if plan.bounds.is_some() { -1e-5 } else { 0.0 });
+    let step = plan.grid.resolution(plan.pyramid.base(), plan.tile_size);
     let full = input.description.size;
     let (rx, ry) =
         (input.size.width as f64 / full.width as f64, input.size.height as f64 / full.height as f64);
     let mut map = |points: &mut [Position]| {
         for p in points.iter_mut() {
-            p.x = (p.x * step - WEB_MERCATOR_HALF).clamp(-EDGE, EDGE);
-            p.y = (WEB_MERCATOR_HALF - p.y * step).clamp(-EDGE, EDGE);
+            p.x = (plan.grid.west + p.x * step).clamp(within.west, within.east);
+            p.y = (plan.grid.north - p.y * step).clamp(within.south, within.north);
         }
         locator.to_pixels(points);
         for p in points.iter_mut() {
@@ -145,7 +153,7 @@ fn fetch(
     let bands = input.selection.bands.len();
     let mut assembly = Assembly::new(window, input.selection.sample_type, bands);
     for (column, row) in input.layout.covering(&window) {
-        let chunk = cache.get(ChunkKey { input: index, column, row }, || {
+        let chunk = cache.get(ChunkKey { input: index, index: input.layout.index(column, row) }, || {
             let block = source.read(input.layout.window(column, row))?;
             Ok(match &input.look {
                 Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Plan, TileJob};
 use crate::job::machine;
 use crate::pipeline::Stats;
+use crate::raster::chunks::Decoded;
 use crate::sink::{OutputKind, Written};
 
 /// What was made, and what it took.
@@ -29,8 +30,8 @@ pub struct Report {
     pub duplicates: u64,
     /// Size of the set.
     pub bytes: u64,
-    /// West, south, east and north in degrees.
-    pub bounds: [f64; 4],
+    /// West, south, east and north in degrees, unless the tiles have no place on the Earth.
+    pub bounds: Option<[f64; 4]>,
     /// What was decided in the user's place.
     pub guesses: Vec<String>,
     /// Wall time, planning and finishing included.
@@ -39,6 +40,8 @@ pub struct Report {
     pub peak_memory: Option<usize>,
     /// Bytes of source pixels decoded.
     pub decoded: u64,
+    /// How many times a source block was decoded on average.
+    pub decode_amplification: f64,
     /// What held the run back.
     pub bottleneck: String,
     /// How busy each stage was.
@@ -70,11 +73,10 @@ impl Report {
         kind: OutputKind,
         written: &Written,
         stats: Stats,
-        decoded: u64,
+        decoded: Decoded,
         elapsed: Duration,
     ) -> Self {
         let planned: u64 = plan.counts().values().sum();
-        let b = plan.bounds;
         Self {
             output: job.target.path.clone(),
             container: kind.name(),
@@ -84,11 +86,12 @@ impl Report {
             empty: planned.saturating_sub(written.tiles),
             duplicates: written.duplicates,
             bytes: written.bytes,
-            bounds: [b.west, b.south, b.east, b.north],
+            bounds: plan.degrees(),
             guesses: plan.guesses.clone(),
             seconds: elapsed.as_secs_f64(),
             peak_memory: machine::peak_memory(),
-            decoded,
+            decoded: decoded.bytes,
+            decode_amplification: decoded.amplification(),
             bottleneck: stats.bottleneck(),
             stats,
             versions: Versions::current(),

@@ -2,7 +2,7 @@
 
 use super::TileJob;
 use super::look::Look;
-use super::plan::Sketch;
+use super::sketch::Sketch;
 use crate::block::{Block, Sample, Validity};
 use crate::error::Result;
 use crate::raster::Source;

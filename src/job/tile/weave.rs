@@ -3,29 +3,47 @@
 
 use ndarray::s;
 
-use super::look::Look;
+use super::look::{Look, Renderer};
 use super::plan::Plan;
 use super::reader::Weft;
-use crate::block::{Block, Samples, Validity, interleaved_slice};
+use crate::block::{Assembly, Block, Samples, Validity, interleaved_slice};
 use crate::encode::{Picture, Plane, TileEncoder};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
-use crate::pyramid::Nursery;
+use crate::pyramid::{Nursery, WideNursery};
+use crate::resampling::Resampling;
 use crate::sink::EncodedTile;
-use crate::warp::kernel::{Canvas, warp};
+use crate::warp::coords::CoordGrid;
+use crate::warp::kernel::{Canvas, halo, warp};
 use crate::warp::reduce::{halve, join};
+use crate::window::Window;
+
+/// Nodes of the pyramid that wait, and what for.
+enum Waiting<'a> {
+    /// For their own four children, reduced to a quarter each.
+    Quarters(Nursery<'a, Block>),
+    /// Also for a margin of their children's neighbours.
+    Margins(WideNursery<'a, Block>),
+}
 
 /// Makes tiles of what was read. Shared by the threads of the pool.
 pub struct Loom<'a> {
     plan: &'a Plan,
-    nursery: Nursery<'a, Block>,
+    waiting: Waiting<'a>,
+    renderer: Renderer,
     encoder: &'a dyn TileEncoder,
 }
 
 impl<'a> Loom<'a> {
     /// A loom for a plan.
     pub fn new(plan: &'a Plan, encoder: &'a dyn TileEncoder) -> Self {
-        Self { plan, nursery: Nursery::new(&plan.pyramid), encoder }
+        let renderer = Renderer::new(&plan.look, plan.sample_type);
+        let waiting = if plan.reduces_locally() {
+            Waiting::Quarters(Nursery::new(&plan.pyramid))
+        } else {
+            Waiting::Margins(WideNursery::new(&plan.pyramid))
+        };
+        Self { plan, waiting, renderer, encoder }
     }
 
     /// The tiles of a metatile, and of all nodes above that its arrival completes. Empty tiles are left out.
@@ -33,32 +51,100 @@ impl<'a> Loom<'a> {
     /// # Errors
     /// Those of the encoder.
     pub fn weave(&self, weft: Weft) -> Result<Vec<EncodedTile>> {
-        let metatile = weft.metatile;
         let mut tiles = Vec::new();
-        let root = self.levels(weft, &mut tiles)?;
-        let mut child = metatile;
-        let mut quarter = self.reduced(root)?;
-        while let Some((node, quarters)) = self.nursery.arrive(child, quarter) {
-            let block = join(quarters, node.window(self.plan.tile_size))?;
-            if let Some(block) = &block {
-                self.encode(node.z, block, &mut tiles)?;
-            }
-            quarter = self.reduced(block)?;
-            child = node;
+        match &self.waiting {
+            Waiting::Quarters(nursery) => self.climb(nursery, weft, &mut tiles)?,
+            Waiting::Margins(nursery) => self.climb_wide(nursery, weft, &mut tiles)?,
         }
         Ok(tiles)
     }
 
-    /// Makes the levels of one metatile, without telling anyone; returns its root's pixels.
-    pub(super) fn levels(&self, weft: Weft, tiles: &mut Vec<EncodedTile>) -> Result<Option<Block>> {
+    fn climb(&self, nursery: &Nursery<'_, Block>, weft: Weft, tiles: &mut Vec<EncodedTile>) -> Result<()> {
+        let mut child = weft.metatile;
+        let root = self.levels(weft, tiles)?;
+        let mut quarter = self.reduced(root)?;
+        while let Some((node, quarters)) = nursery.arrive(child, quarter) {
+            let block = join(&quarters, node.window(self.plan.tile_size))?;
+            if let Some(block) = &block {
+                self.encode(node.z, block, tiles)?;
+            }
+            quarter = self.reduced(block)?;
+            child = node;
+        }
+        Ok(())
+    }
+
+    /// Like [`Loom::climb`], tile by tile, for methods that look over a tile's edge.
+    fn climb_wide(
+        &self,
+        nursery: &WideNursery<'_, Block>,
+        weft: Weft,
+        tiles: &mut Vec<EncodedTile>,
+    ) -> Result<()> {
+        let base = self.plan.pyramid.base();
+        let under = self.plan.tiles_of(weft.metatile, base);
+        let block = self.warped(weft)?;
+        let part = |tile: TileCoord| block.as_ref().and_then(|b| b.crop(&tile.window(self.plan.tile_size)));
+        let mut ready: Vec<(TileCoord, Option<Block>)> = under.map(|tile| (tile, part(tile))).collect();
+        drop(block);
+        while let Some((tile, block)) = ready.pop() {
+            let block = block.filter(|b| !b.validity.is_empty());
+            if let Some(block) = &block {
+                self.encode(tile.z, block, tiles)?;
+            }
+            let margin = |node: TileCoord| block.as_ref().and_then(|b| b.crop(&self.reach(node)));
+            for (node, parts) in nursery.arrive(tile, margin) {
+                ready.push((node, self.shrunk(node, &parts)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// The pixels of the level below that a node is made from.
+    fn reach(&self, node: TileCoord) -> Window {
+        let side = self.plan.tile_size;
+        node.window(2 * side).expanded(halo(self.plan.overview_resampling, 2.0))
+    }
+
+    /// A node from the parts that its children and their neighbours gave.
+    fn shrunk(&self, node: TileCoord, parts: &[Block]) -> Result<Option<Block>> {
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let plan = self.plan;
+        let mut assembly = Assembly::uncovered(self.reach(node), plan.sample_type, plan.bands);
+        for part in parts {
+            assembly.add(part);
+        }
+        let below = assembly.finish().ok_or_else(|| Error::Internal(format!("{node} is incomplete")))?;
+        let window = node.window(plan.tile_size);
+        let grid = CoordGrid::doubled(window)
+            .ok_or_else(|| Error::Internal(format!("{window} is not aligned to cells")))?;
+        let mut canvas = Canvas::new(window, plan.sample_type, plan.bands);
+        warp(&below, &grid, window, plan.overview_resampling, plan.edges, &mut canvas)?;
+        Ok(canvas.into_block())
+    }
+
+    /// The base level of a metatile.
+    fn warped(&self, weft: Weft) -> Result<Option<Block>> {
         let plan = self.plan;
         let mut canvas = Canvas::new(plan.window(weft.metatile), plan.sample_type, plan.bands);
         for strand in weft.strands {
             warp(&strand.source, &strand.grid, strand.target, plan.resampling, plan.edges, &mut canvas)?;
         }
+        // What lies outside of --bbox must not shine through in lower levels, wherever metatiles happen to end.
+        for tile in plan.tiles_beside(weft.metatile) {
+            canvas.clear(&tile.window(plan.tile_size));
+        }
+        Ok(canvas.into_block())
+    }
+
+    /// Makes the levels of one metatile, without telling anyone; returns its root's pixels.
+    pub(super) fn levels(&self, weft: Weft, tiles: &mut Vec<EncodedTile>) -> Result<Option<Block>> {
+        let plan = self.plan;
         let lowest = plan.pyramid.root().max(plan.pyramid.min());
         let mut z = plan.pyramid.base();
-        let mut block = canvas.into_block();
+        let mut block = self.warped(weft)?;
         while let Some(pixels) = &block {
             self.encode(z, pixels, tiles)?;
             if z == lowest {
@@ -70,8 +156,11 @@ impl<'a> Loom<'a> {
         Ok(block)
     }
 
+    /// Half the size, from 2 × 2 pixels each; what a wider kernel would make of it when only its size matters.
     fn reduced(&self, block: Option<Block>) -> Result<Option<Block>> {
-        block.map(|b| halve(&b, self.plan.overview_resampling, self.plan.edges)).transpose()
+        let local = self.plan.reduces_locally();
+        let method = if local { self.plan.overview_resampling } else { Resampling::Average };
+        block.map(|b| halve(&b, method, self.plan.edges)).transpose()
     }
 
     /// Encodes the tiles of a level that lie in a block, if the level is written.
@@ -79,13 +168,8 @@ impl<'a> Loom<'a> {
         if z > self.plan.max_zoom {
             return Ok(());
         }
-        let rendered;
-        let block = if self.plan.mixed || self.plan.look.is_identity() {
-            block
-        } else {
-            rendered = self.plan.look.render(block.clone());
-            &rendered
-        };
+        let rendered = if self.plan.mixed { None } else { self.renderer.render(block) };
+        let block = rendered.as_ref().unwrap_or(block);
         let side = self.plan.tile_size;
         let window = block.window;
         for row in 0..window.height / side {

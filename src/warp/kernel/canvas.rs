@@ -29,6 +29,16 @@ impl Canvas {
         self.window
     }
 
+    /// Takes back what was put inside a window.
+    pub fn clear(&mut self, window: &Window) {
+        let common = self.window.intersection(window);
+        let left = (common.x - self.window.x) as usize;
+        for y in common.y..common.bottom() {
+            let row = (y - self.window.y) as usize * self.window.width + left;
+            self.coverage[row..row + common.width].fill(0);
+        }
+    }
+
     /// The finished pixels, pixel-interleaved, zero where nothing is covered; `None` when nothing is covered at all.
     pub fn into_block(self) -> Option<Block> {
         if self.coverage.iter().all(|&c| c == 0) {

@@ -10,10 +10,11 @@ use super::source::Source;
 use super::weights::{Axis, Taps};
 use super::{CELL, CoordGrid, Edges, Window, for_cells};
 use crate::resampling::Resampling;
-use crate::simd::{Kernel, Level, dispatch};
+use crate::simd::{Kernel, Level, dispatch, load};
 
-/// Rows whose positions differ by less than this in y share the sums of their columns, in source pixels.
-const LEVEL_ROW: f64 = 1e-6;
+/// Positions that differ by less than this along an axis share weights, in source pixels: the columns of a cell in x,
+/// the pixels of a row in y.
+const LEVEL: f64 = 1e-6;
 
 /// A weighted mean whose weights cancel down to less than this part of their magnitudes is not stable.
 const STABLE: f64 = 0.25;
@@ -101,16 +102,18 @@ impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N>
         let Self(cell, rows, scratch) = self;
         let (mut xs, mut ys) = ([0.0; CELL], [0.0; CELL]);
         let grid = cell.grid;
+        scratch.x.forget();
         for line in 0..CELL {
             if !grid.cell_row(cell.column, cell.row, line, &mut xs, &mut ys) {
                 return;
             }
-            cell.x.fill(&xs, cell.source.window.x, &mut scratch.x);
+            // In many maps x hardly depends on the line.
+            cell.x.refill(&xs, cell.source.window.x, &mut scratch.x, LEVEL);
             cell.y.fill(&ys, cell.source.window.y, &mut scratch.y);
             let x = grid.window().x + (cell.column * CELL) as i64;
             let y = grid.window().y + (cell.row * CELL + line) as i64;
             let (samples, coverage) = rows.run(x, y, CELL);
-            if let Some(extent) = cell.full_extent(&xs, &ys, scratch) {
+            if let Some(extent) = cell.full_extent(&ys, scratch) {
                 cell.full_row::<B, N>(extent, &ys, scratch, samples);
                 coverage.fill(255);
             } else {
@@ -130,10 +133,12 @@ struct Extent {
 impl<T: Pixel> CellJob<'_, T> {
     /// The columns of base pixels in a row of which every tap exists and is fully covered.
     #[inline(always)]
-    fn full_extent(&self, xs: &[f64; CELL], ys: &[f64; CELL], scratch: &Scratch<T>) -> Option<Extent> {
+    fn full_extent(&self, ys: &[f64; CELL], scratch: &Scratch<T>) -> Option<Extent> {
         let window = self.source.window;
         let (rx, ry) = (self.x.radius(), self.y.radius());
-        if !(all_inside(xs, window.x, window.width, rx) && all_inside(ys, window.y, window.height, ry)) {
+        if !(all_inside(&scratch.x.positions, window.x, window.width, rx)
+            && all_inside(ys, window.y, window.height, ry))
+        {
             return None;
         }
         let (left, right) = min_max(&scratch.x.base);
@@ -153,61 +158,47 @@ impl<T: Pixel> CellJob<'_, T> {
     ) {
         let bands = if B == 0 { self.source.bands } else { B };
         let taps = if N == 0 { self.x.taps() } else { N };
+        // Slices on the stack, for the compiler reloads what lies behind references after each store.
         let Scratch { x, y, columns, .. } = scratch;
-        let lead = self.x.radius() - 1;
-        let span = extent.right - extent.left + taps;
-        let level = ys.iter().fold(true, |all, v| all & ((v - ys[0]).abs() < LEVEL_ROW));
+        let (wx, wy) = (&x.weights[..taps], &y.weights[..self.y.taps()]);
+        let wy = if N == 0 { wy } else { &wy[..N] };
+        let stride = self.source.window.width * bands;
+        let samples = self.source.samples;
         let mut starts = [0; CELL];
-        if level && span <= CELL * taps / 2 {
+        let span = extent.right - extent.left + taps;
+        if is_level(ys) && span <= CELL * taps {
             grow(columns, span * bands);
-            self.sum_columns::<N>(extent.left - lead, &y.base, &y.weights, 0, span * bands, columns);
+            let start = self.first_sample(extent.left, y.base[0] as usize);
+            sum_columns::<T, N>(samples, start, stride, wy, 0, span * bands, columns);
             for (start, base) in starts.iter_mut().zip(&x.base) {
                 *start = (*base as usize - extent.left) * bands;
             }
         } else {
             let room = (taps * bands).next_multiple_of(4);
             grow(columns, CELL * room);
+            let columns = &mut columns[..CELL * room + 16];
             for i in 0..CELL {
                 starts[i] = i * room;
-                let left = x.base[i] as usize - lead;
-                self.sum_columns::<N>(left, &y.base, &y.weights, i, taps * bands, &mut columns[i * room..]);
+                let start = self.first_sample(x.base[i] as usize, y.base[i] as usize);
+                sum_columns::<T, N>(samples, start, stride, wy, i, taps * bands, &mut columns[i * room..]);
             }
         }
         if B == 0 {
             for (i, pixel) in target.chunks_exact_mut(bands).enumerate() {
                 for (band, sample) in pixel.iter_mut().enumerate() {
-                    *sample = T::from_sum(sum_row_band(&columns[starts[i] + band..], bands, &x.weights, i));
+                    *sample = T::from_sum(sum_row_band(&columns[starts[i] + band..], bands, wx, i));
                 }
             }
         } else {
-            sum_rows::<T, B, N>(columns, &starts, &x.weights, target);
+            sum_rows::<T, B, N>(columns, &starts, wx, target);
         }
     }
 
-    /// Sums `count` samples of consecutive columns, from column `left` on, with the weights of position `i`.
+    /// Where the samples of the upper left tap around a base pixel begin; the tap must exist.
     #[inline(always)]
-    fn sum_columns<const N: usize>(
-        &self,
-        left: usize,
-        base: &[i32; CELL],
-        weights: &[[T::Sum; CELL]],
-        i: usize,
-        count: usize,
-        sums: &mut [T::Sum],
-    ) {
-        let taps = if N == 0 { weights.len() } else { N };
-        let weights = &weights[..taps];
-        let top = (base[i] + 1) as usize - taps / 2;
-        let stride = self.source.window.width * self.source.bands;
-        let start = top * stride + left * self.source.bands;
-        let mut k = 0;
-        while k + 4 < count {
-            sum_chunk::<T, N, 8>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
-            k += 8;
-        }
-        if k < count {
-            sum_chunk::<T, N, 4>(self.source.samples, start + k, stride, weights, i, &mut sums[k..]);
-        }
+    fn first_sample(&self, column: usize, row: usize) -> usize {
+        let (left, top) = (column + 1 - self.x.radius(), row + 1 - self.y.radius());
+        (top * self.source.window.width + left) * self.source.bands
     }
 
     /// A row in which taps may be missing.
@@ -261,8 +252,9 @@ impl<T: Pixel> CellJob<'_, T> {
         let taps = if N == 0 { self.x.taps() } else { N };
         let Scratch { x, y, columns, .. } = scratch;
         grow(columns, taps * bands);
-        let left = (x.base[i] + 1) as usize - self.x.radius();
-        self.sum_columns::<N>(left, &y.base, &y.weights, i, taps * bands, columns);
+        let start = self.first_sample(x.base[i] as usize, y.base[i] as usize);
+        let stride = self.source.window.width * bands;
+        sum_columns::<T, N>(self.source.samples, start, stride, &y.weights, i, taps * bands, columns);
         for (band, sample) in target.iter_mut().enumerate() {
             *sample = T::from_sum(sum_row_band(&columns[band..], bands, &x.weights, i));
         }
@@ -280,15 +272,14 @@ impl<T: Pixel> CellJob<'_, T> {
     ) {
         let Scratch { x, y, single: [wx, wy], bands, values, .. } = scratch;
         let (base_x, base_y) = (i64::from(x.base[i]), i64::from(y.base[i]));
-        let mut mean = None;
-        if !(self.x.is_plain_cubic() && self.y.is_plain_cubic()) {
-            for (weights, taps) in [(&mut *wx, &x.weights), (&mut *wy, &y.weights)] {
-                weights.clear();
-                weights.extend(taps.iter().map(|w| w[i]));
-            }
-            let sums = self.sum_covered(base_x, wx, base_y, wy, bands);
-            mean = (sums.weight > T::Sum::of(STABLE) * sums.magnitude).then_some(sums);
+        for (weights, taps) in [(&mut *wx, &x.weights), (&mut *wy, &y.weights)] {
+            weights.clear();
+            weights.extend(taps.iter().map(|w| w[i]));
         }
+        let sums = self.sum_covered(base_x, wx, base_y, wy, bands);
+        let stable = sums.weight >= T::Sum::of(STABLE) * sums.magnitude;
+        let lacking = sums.lacking && self.x.is_plain_cubic() && self.y.is_plain_cubic();
+        let mean = (stable && !lacking).then_some(sums);
         let sums = mean.unwrap_or_else(|| {
             self.x.bilinear().weights_at(px, wx);
             self.y.bilinear().weights_at(py, wy);
@@ -319,6 +310,7 @@ impl<T: Pixel> CellJob<'_, T> {
         bands.clear();
         bands.resize(self.source.bands, T::Sum::default());
         let mut sums = Sums::default();
+        let mut covered = 0;
         let existing = |base: i64, count: usize, len: usize| {
             let first = base + 1 - (count / 2) as i64;
             (0..count).filter_map(move |k| {
@@ -334,6 +326,7 @@ impl<T: Pixel> CellJob<'_, T> {
                 if coverage == 0 {
                     continue;
                 }
+                covered += 1;
                 let weight = weight * T::Sum::of(f64::from(coverage) / 255.0);
                 sums.weight = sums.weight + weight;
                 sums.magnitude = sums.magnitude + weight.abs();
@@ -342,6 +335,7 @@ impl<T: Pixel> CellJob<'_, T> {
                 }
             }
         }
+        sums.lacking = covered < wx.len() * wy.len();
         sums
     }
 }
@@ -355,13 +349,15 @@ struct Sums<A> {
     weight: A,
     /// The same of the absolute values.
     magnitude: A,
+    /// Whether a tap does not exist or is not covered.
+    lacking: bool,
 }
 
 /// Makes room for `count` sums and the lanes that are computed beyond them.
 #[inline(always)]
 fn grow<A: Real>(sums: &mut Vec<A>, count: usize) {
-    if sums.len() < count + 8 {
-        sums.resize(count + 8, A::default());
+    if sums.len() < count + 16 {
+        sums.resize(count + 16, A::default());
     }
 }
 
@@ -372,12 +368,49 @@ fn min_max(values: &[i32; CELL]) -> (usize, usize) {
     (low as usize, high as usize)
 }
 
+/// Whether positions differ by less than [`LEVEL`] from the first.
+#[inline(always)]
+fn is_level(positions: &[f64; CELL]) -> bool {
+    let mut off = 0;
+    for position in positions {
+        off |= u32::from((position - positions[0]).abs() >= LEVEL);
+    }
+    off == 0
+}
+
 /// Whether all taps of all positions lie in a window along one axis; false for positions that are not finite.
 #[inline(always)]
 fn all_inside(positions: &[f64; CELL], origin: i64, len: usize, radius: usize) -> bool {
     let first = origin as f64 + radius as f64 - 0.5;
     let end = origin as f64 + len as f64 - radius as f64 + 0.5;
-    positions.iter().fold(true, |all, &p| all & (p >= first) & (p < end))
+    let mut outside = 0;
+    for &position in positions {
+        outside |= u32::from(!(position >= first && position < end));
+    }
+    outside == 0
+}
+
+/// Sums `count` consecutive samples, from `start` on, over the rows of the kernel, with the weights of position `i`.
+#[inline(always)]
+fn sum_columns<T: Pixel, const N: usize>(
+    samples: &[T],
+    start: usize,
+    stride: usize,
+    weights: &[[T::Sum; CELL]],
+    i: usize,
+    count: usize,
+    sums: &mut [T::Sum],
+) {
+    let mut k = 0;
+    while k + 8 < count {
+        sum_chunk::<T, N, 16>(samples, start + k, stride, weights, i, &mut sums[k..]);
+        k += 16;
+    }
+    if k + 4 < count {
+        sum_chunk::<T, N, 8>(samples, start + k, stride, weights, i, &mut sums[k..]);
+    } else if k < count {
+        sum_chunk::<T, N, 4>(samples, start + k, stride, weights, i, &mut sums[k..]);
+    }
 }
 
 /// Sums `L` samples of consecutive columns over the rows of the kernel, `N` of them unless it is 0.
@@ -391,37 +424,25 @@ fn sum_chunk<T: Pixel, const N: usize, const L: usize>(
     sums: &mut [T::Sum],
 ) {
     let mut lanes = [T::Sum::default(); L];
-    let mut add = |j: usize, weight: T::Sum| {
-        let row = load::<T, L>(samples, start + j * stride);
-        for l in 0..L {
-            lanes[l] = lanes[l] + weight * row[l].widen();
-        }
-    };
     if let (true, Some(weights)) = (N > 0, weights.first_chunk::<N>()) {
-        for j in 0..N {
-            add(j, weights[j][i]);
+        for (j, weight) in weights.iter().enumerate() {
+            add_row(&mut lanes, samples, start + j * stride, weight[i]);
         }
     } else {
         for (j, weight) in weights.iter().enumerate() {
-            add(j, weight[i]);
+            add_row(&mut lanes, samples, start + j * stride, weight[i]);
         }
     }
     sums[..L].copy_from_slice(&lanes);
 }
 
-/// `L` samples, zeros beyond the end.
+/// Adds consecutive samples times a weight.
 #[inline(always)]
-fn load<T: Pixel, const L: usize>(samples: &[T], start: usize) -> [T; L] {
-    match samples.get(start..).and_then(|rest| rest.first_chunk()) {
-        Some(chunk) => *chunk,
-        None => load_end(samples, start),
+fn add_row<T: Pixel, const L: usize>(lanes: &mut [T::Sum; L], samples: &[T], start: usize, weight: T::Sum) {
+    let row: [T; L] = load(samples, start);
+    for l in 0..L {
+        lanes[l] = lanes[l] + weight * row[l].widen();
     }
-}
-
-#[cold]
-#[inline(never)]
-fn load_end<T: Pixel, const L: usize>(samples: &[T], start: usize) -> [T; L] {
-    std::array::from_fn(|l| samples.get(start + l).copied().unwrap_or_default())
 }
 
 /// Sums one band over the columns of the kernel.

@@ -141,7 +141,7 @@ fn warp_samples<T: Pixel>(
     };
     let rows = &mut Rows { samples, coverage: &mut canvas.coverage, window: canvas.window, bands };
     match method {
-        Resampling::Nearest => pick::nearest(&source, grid, piece, edges, rows),
+        Resampling::Nearest => pick::nearest(level, &source, grid, piece, edges, rows),
         Resampling::Mode => pick::mode(&source, grid, piece, edges, rows),
         _ => convolve::convolve(level, &source, grid, piece, method, edges, rows),
     }

@@ -1,4 +1,5 @@
 //! Methods that pick a source pixel as it is: nearest and mode.
+#![allow(clippy::inline_always, reason = "what is not inlined into the AVX2 build stays baseline code")]
 
 use super::canvas::{Rows, compose};
 use super::pixel::Pixel;
@@ -6,19 +7,103 @@ use super::source::Source;
 use super::weights::Axis;
 use super::{CELL, CoordGrid, Edges, SNAP, Window, for_cells};
 use crate::resampling::Resampling;
+use crate::simd::{Kernel, Level, dispatch, truncate_f64};
 
 /// Takes the pixel that holds the position.
 pub(super) fn nearest<T: Pixel>(
+    level: Level,
     source: &Source<'_, T>,
     grid: &CoordGrid,
     piece: Window,
     edges: Edges,
     rows: &mut Rows<'_, T>,
 ) {
-    for_pixels(source, grid, piece, rows, |_, column, row, _, _, target, covered| {
-        let coverage = source.coverage_at(column, row);
-        compose(target, covered, source.pixel(column, row), hardened(coverage, edges), true);
+    for_cells(grid, piece, |column, row| {
+        let cell = NearestCell { source, grid, column, row, edges, rows };
+        dispatch(level, cell);
     });
+}
+
+/// One cell whose pixels are taken as they are.
+struct NearestCell<'a, 'b, T: Pixel> {
+    source: &'a Source<'a, T>,
+    grid: &'a CoordGrid,
+    column: usize,
+    row: usize,
+    edges: Edges,
+    rows: &'a mut Rows<'b, T>,
+}
+
+impl<T: Pixel> Kernel for NearestCell<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { source, grid, column, row, edges, rows } = self;
+        let (mut xs, mut ys, mut places) = ([0.0; CELL], [0.0; CELL], [0; CELL]);
+        let bands = source.bands;
+        for line in 0..CELL {
+            if !grid.cell_row(column, row, line, &mut xs, &mut ys) {
+                return;
+            }
+            let x = grid.window().x + (column * CELL) as i64;
+            let y = grid.window().y + (row * CELL + line) as i64;
+            let (samples, coverage) = rows.run(x, y, CELL);
+            if source.coverage.is_none() && all_places(source, &xs, &ys, &mut places) {
+                match bands {
+                    1 => gather::<T, 1>(source.samples, &places, samples),
+                    3 => gather::<T, 3>(source.samples, &places, samples),
+                    4 => gather::<T, 4>(source.samples, &places, samples),
+                    _ => {
+                        for (target, place) in samples.chunks_exact_mut(bands).zip(places) {
+                            target.copy_from_slice(&source.samples[place * bands..][..bands]);
+                        }
+                    }
+                }
+                coverage.fill(255);
+                continue;
+            }
+            for (i, (target, covered)) in samples.chunks_exact_mut(bands).zip(coverage).enumerate() {
+                if let Some((column, row)) = source.locate(xs[i], ys[i]) {
+                    let coverage = hardened(source.coverage_at(column, row), edges);
+                    compose(target, covered, source.pixel(column, row), coverage, true);
+                }
+            }
+        }
+    }
+}
+
+/// The index of the pixel that holds each position; `false` when one lies in none.
+#[inline(always)]
+fn all_places<T: Pixel>(
+    source: &Source<'_, T>,
+    xs: &[f64; CELL],
+    ys: &[f64; CELL],
+    places: &mut [usize; CELL],
+) -> bool {
+    let window = source.window;
+    let (left, top) = (window.x as f64, window.y as f64);
+    let (width, height) = (window.width as f64, window.height as f64);
+    let (mut columns, mut rows) = ([0; CELL], [0; CELL]);
+    let mut outside = 0;
+    for i in 0..CELL {
+        // The same arithmetic as in `Source::locate`.
+        let (x, y) = (xs[i] - left + SNAP, ys[i] - top + SNAP);
+        outside |= u32::from(!(x >= 0.0 && x < width && y >= 0.0 && y < height));
+        columns[i] = truncate_f64(x, 0.0, 2e9);
+        rows[i] = truncate_f64(y, 0.0, 2e9);
+    }
+    for i in 0..CELL {
+        places[i] = rows[i] as usize * window.width + columns[i] as usize;
+    }
+    outside == 0
+}
+
+#[inline(always)]
+fn gather<T: Pixel, const B: usize>(samples: &[T], places: &[usize; CELL], target: &mut [T]) {
+    for (target, place) in target.chunks_exact_mut(B).zip(places) {
+        target.copy_from_slice(&samples[place * B..][..B]);
+    }
 }
 
 /// Takes the pixel that occurs most often among the covered ones of the footprint.

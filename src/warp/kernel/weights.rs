@@ -82,6 +82,19 @@ impl Axis {
         self.scale <= 1.0
     }
 
+    /// Like [`fill`](Self::fill), unless the taps are already those of positions that differ by less than `same`.
+    #[inline(always)]
+    pub fn refill<A: Real>(self, positions: &[f64; CELL], origin: i64, taps: &mut Taps<A>, same: f64) {
+        let mut kept = 0;
+        for (new, old) in positions.iter().zip(&taps.positions) {
+            kept += usize::from((new - old).abs() < same);
+        }
+        if kept < CELL {
+            taps.positions = *positions;
+            self.fill(positions, origin, taps);
+        }
+    }
+
     /// The taps of a row of positions, counted from the pixel `origin`.
     #[inline(always)]
     pub fn fill<A: Real>(self, positions: &[f64; CELL], origin: i64, taps: &mut Taps<A>) {
@@ -95,15 +108,15 @@ impl Axis {
             taps.base[i] = truncated - i32::from(above);
             offsets[i] = position - f64::from(truncated) + f64::from(i32::from(above));
         }
-        taps.weights.resize(self.taps(), [A::default(); CELL]);
-        self.weigh(&offsets, &mut taps.weights);
+        self.weigh(&offsets, taps);
     }
 
     /// The weights for positions at `offsets` (0 to 1) beyond the centre of their base pixel: tap k belongs to the
     /// pixel k + 1 − radius after it. They sum to one.
     #[inline(always)]
-    fn weigh<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]]) {
-        match (self.shape, self.is_plain(), weights) {
+    fn weigh<A: Real>(self, offsets: &[f64; CELL], taps: &mut Taps<A>) {
+        taps.weights.resize(self.taps(), [A::default(); CELL]);
+        match (self.shape, self.is_plain(), &mut taps.weights[..]) {
             (Shape::Bilinear, true, [w0, w1]) => {
                 for i in 0..CELL {
                     let d = A::of(offsets[i]);
@@ -124,17 +137,25 @@ impl Axis {
                     w3[i] = hdd * (d - one);
                 }
             }
-            (_, _, weights) => self.weigh_any(offsets, weights),
+            _ => self.weigh_any(offsets, taps),
         }
     }
 
     #[inline(always)]
-    fn weigh_any<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]]) {
+    fn weigh_any<A: Real>(self, offsets: &[f64; CELL], taps: &mut Taps<A>) {
+        let weights = &mut taps.weights[..];
         match self.shape {
             Shape::Bilinear => self.weigh_with(offsets, weights, bilinear),
             Shape::Cubic => self.weigh_with(offsets, weights, cubic),
             Shape::CubicSpline => self.weigh_with(offsets, weights, cubic_spline),
-            Shape::Lanczos => self.weigh_lanczos(offsets, weights),
+            Shape::Lanczos => {
+                if taps.sines_of != Some(self) {
+                    taps.sines.clear();
+                    taps.sines.extend((0..self.taps()).map(|k| Sines::new(self.tap(k) / self.scale)));
+                    taps.sines_of = Some(self);
+                }
+                self.weigh_lanczos(offsets, &taps.sines, weights);
+            }
             Shape::Footprint => {
                 let scale = A::of(self.scale);
                 self.weigh_with(offsets, weights, |t| footprint(t * scale, scale));
@@ -148,38 +169,40 @@ impl Axis {
     fn weigh_with<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]], kernel: impl Fn(A) -> A) {
         let inverse = 1.0 / self.scale;
         for (k, row) in weights.iter_mut().enumerate() {
-            let tap = k as f64 + 1.0 - self.radius as f64;
+            let tap = self.tap(k);
             for i in 0..CELL {
                 row[i] = kernel(A::of((tap - offsets[i]).abs() * inverse));
             }
         }
     }
 
+    /// How far tap `k` is from the base pixel.
+    #[inline(always)]
+    fn tap(self, k: usize) -> f64 {
+        k as f64 + 1.0 - self.radius as f64
+    }
+
     /// sinc(t) · sinc(t / 3) for |t| < 3, where t = (tap − offset) / scale. The sines of the differences come from those
     /// of the taps, which all positions share, and those of the offsets, which all taps share.
     #[inline(always)]
-    fn weigh_lanczos<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]]) {
+    fn weigh_lanczos<A: Real>(self, offsets: &[f64; CELL], sines: &[Sines], weights: &mut [[A; CELL]]) {
         const FACTOR: f64 = 3.0 / (std::f64::consts::PI * std::f64::consts::PI);
         let inverse = 1.0 / self.scale;
         let (mut sin, mut cos) = ([0.0; CELL], [0.0; CELL]);
         let (mut sin3, mut cos3) = ([0.0; CELL], [0.0; CELL]);
         for i in 0..CELL {
-            let angle = offsets[i] * inverse;
-            (sin[i], cos[i]) = (sin_pi(angle), sin_pi(angle + 0.5));
-            (sin3[i], cos3[i]) = (sin_pi(angle / 3.0), sin_pi(angle / 3.0 + 0.5));
+            let other = Sines::new(offsets[i] * inverse);
+            (sin[i], cos[i], sin3[i], cos3[i]) = (other.sin, other.cos, other.sin3, other.cos3);
         }
         for (k, row) in weights.iter_mut().enumerate() {
-            let tap = k as f64 + 1.0 - self.radius as f64;
-            let angle = tap * inverse;
-            let (tap_sin, tap_cos) = (sin_pi(angle), sin_pi(angle + 0.5));
-            let (tap_sin3, tap_cos3) = (sin_pi(angle / 3.0), sin_pi(angle / 3.0 + 0.5));
+            let (tap, own) = (self.tap(k), sines[k]);
             for i in 0..CELL {
-                let t = ((tap - offsets[i]) * inverse).abs();
+                let t = A::of((tap - offsets[i]).abs() * inverse);
                 let product =
-                    (tap_sin * cos[i] - tap_cos * sin[i]) * (tap_sin3 * cos3[i] - tap_cos3 * sin3[i]);
-                let value = FACTOR * product / (t * t);
-                let value = if t < 1e-7 { 1.0 } else { value };
-                row[i] = A::of(if t < 3.0 { value } else { 0.0 });
+                    (own.sin * cos[i] - own.cos * sin[i]) * (own.sin3 * cos3[i] - own.cos3 * sin3[i]);
+                let value = A::of(FACTOR * product) / (t * t);
+                let value = if t < A::of(1e-7) { A::of(1.0) } else { value };
+                row[i] = if t < A::of(3.0) { value } else { A::default() };
             }
         }
     }
@@ -187,10 +210,10 @@ impl Axis {
     /// The tap weights of a single position (see [`weigh`](Self::weigh)).
     pub fn weights_at<A: Real>(self, position: f64, weights: &mut Vec<A>) {
         let position = position - 0.5;
-        let mut row = vec![[A::default(); CELL]; self.taps()];
-        self.weigh(&[position - position.floor(); CELL], &mut row);
+        let mut taps = Taps::<A>::new();
+        self.weigh(&[position - position.floor(); CELL], &mut taps);
         weights.clear();
-        weights.extend(row.iter().map(|w| w[0]));
+        weights.extend(taps.weights.iter().map(|w| w[0]));
     }
 }
 
@@ -201,11 +224,45 @@ pub(super) struct Taps<A> {
     pub base: [i32; CELL],
     /// Weight per tap and position.
     pub weights: Vec<[A; CELL]>,
+    /// The positions they were last [refilled](Axis::refill) for.
+    pub positions: [f64; CELL],
+    /// The sines of the taps of a Lanczos kernel.
+    sines: Vec<Sines>,
+    /// The kernel they belong to.
+    sines_of: Option<Axis>,
+}
+
+/// Sine and cosine of π t and of π t / 3.
+#[derive(Debug, Clone, Copy)]
+struct Sines {
+    sin: f64,
+    cos: f64,
+    sin3: f64,
+    cos3: f64,
+}
+
+impl Sines {
+    #[inline(always)]
+    fn new(t: f64) -> Self {
+        let third = t / 3.0;
+        Self { sin: sin_pi(t), cos: sin_pi(t + 0.5), sin3: sin_pi(third), cos3: sin_pi(third + 0.5) }
+    }
 }
 
 impl<A: Real> Taps<A> {
     pub fn new() -> Self {
-        Self { base: [0; CELL], weights: Vec::new() }
+        Self {
+            base: [0; CELL],
+            weights: Vec::new(),
+            positions: [f64::NAN; CELL],
+            sines: Vec::new(),
+            sines_of: None,
+        }
+    }
+
+    /// Makes the next [refill](Axis::refill) compute all anew.
+    pub fn forget(&mut self) {
+        self.positions = [f64::NAN; CELL];
     }
 }
 

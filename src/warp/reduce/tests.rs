@@ -163,14 +163,14 @@ fn joined_quarters_lie_where_they_belong() {
             validity: Validity::PerPixel(coverage.slice(s![y..y + 3, x..x + 4]).to_owned()),
         })
     };
-    let joined = join([quarter(0), quarter(1), quarter(2), quarter(3)], whole.window).expect("fits");
+    let joined = join(&[quarter(0), quarter(1), quarter(2), quarter(3)], whole.window).expect("fits");
     assert_eq!(joined, Some(whole.clone()));
 
-    let joined = join([None, quarter(1), None, None], whole.window).expect("fits").expect("has data");
+    let joined = join(&[None, quarter(1), None, None], whole.window).expect("fits").expect("has data");
     let Validity::PerPixel(got) = &joined.validity else { panic!("has holes") };
     assert_eq!(got.slice(s![..3, 4..]), coverage.slice(s![..3, 4..]));
     assert!(got.slice(s![.., ..4]).iter().chain(got.slice(s![3.., ..])).all(|&c| c == 0));
 
-    assert_eq!(join([None, None, None, None], whole.window).expect("fits"), None);
-    assert!(join([quarter(1), None, None, None], whole.window).is_err());
+    assert_eq!(join(&[None, None, None, None], whole.window).expect("fits"), None);
+    assert!(join(&[quarter(1), None, None, None], whole.window).is_err());
 }

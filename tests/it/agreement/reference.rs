@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use gdal::Dataset;
-use tileloom::grid::{TileCoord, WEB_MERCATOR_HALF, resolution};
+use tileloom::grid::{TileCoord, TileGrid, WEB_MERCATOR_HALF};
 
 use super::{Case, Look, position};
 use crate::common::{Picture, succeed};
@@ -184,7 +184,7 @@ fn scale(case: &Case, columns: &std::ops::Range<u32>, rows: &std::ops::Range<u32
     let p = position(&case.path, case.zoom, &[(x, y), (x + 1, y), (x, y + 1)]);
     let sx = (p[1].x - p[0].x).hypot(p[2].x - p[0].x);
     let sy = (p[1].y - p[0].y).hypot(p[2].y - p[0].y);
-    assert!(sx.is_finite() && sy.is_finite() && resolution(case.zoom, 256) > 0.0);
+    assert!(sx.is_finite() && sy.is_finite() && TileGrid::WEB_MERCATOR.resolution(case.zoom, 256) > 0.0);
     (sx, sy)
 }
 

@@ -1,11 +1,12 @@
 //! A run that fails leaves what was there before, and nothing else.
 
 use std::path::Path;
-use std::process::Command;
 
 use tileloom::Error;
 use tileloom::grid::TileCoord;
 use tileloom::sink::{EncodedTile, OutputKind, Target, TileSink, create};
+
+use crate::small_disk::SmallDisk;
 
 use super::{KINDS, Tiles, info, many, names_in, read_folder, shuffled, write};
 
@@ -206,26 +207,6 @@ fn a_tile_written_twice_never_becomes_a_set() {
     }
 }
 
-/// A file system of a few megabytes, unmounted with the value.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(kilobytes: usize) -> Option<Self> {
-        let dir = tempfile::tempdir().expect("tempdir");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"])
-            .arg(dir.path())
-            .output();
-        mounted.is_ok_and(|o| o.status.success()).then_some(Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).output();
-    }
-}
-
 #[test]
 fn a_full_disk_is_an_error_and_leaves_nothing() {
     let tiles = many(0..=6, 0);
@@ -239,7 +220,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
                 return;
             };
             let tmp_dir = elsewhere.then(|| spool.path().to_owned());
-            let target = Target { tmp_dir, ..Target::new(disk.0.path().join(name)) };
+            let target = Target { tmp_dir, ..Target::new(disk.path().join(name)) };
             let mut sink = begin(kind, &target);
             let mut result = Ok(());
             for tile in shuffled(&tiles, 3) {
@@ -262,7 +243,7 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
                 }
                 other => panic!("{name}: a full disk gave {other:?}"),
             }
-            assert!(names_in(disk.0.path()).is_empty(), "{name}: {:?}", names_in(disk.0.path()));
+            assert!(names_in(disk.path()).is_empty(), "{name}: {:?}", names_in(disk.path()));
             assert!(names_in(spool.path()).is_empty());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tileloom::grid::{TileCoord, WEB_MERCATOR_HALF, mercator, resolution};
+use tileloom::grid::{TileCoord, TileGrid, WEB_MERCATOR_HALF, mercator};
 
 use super::*;
 use crate::common::{Picture, pictures};
@@ -14,7 +14,7 @@ fn colour_at(
     (longitude, latitude): (f64, f64),
 ) -> [u8; 4] {
     let (x, y) = mercator(longitude, latitude);
-    let step = resolution(zoom, 256);
+    let step = TileGrid::WEB_MERCATOR.resolution(zoom, 256);
     let (column, row) =
         (((x + WEB_MERCATOR_HALF) / step) as usize, ((WEB_MERCATOR_HALF - y) / step) as usize);
     let tile = TileCoord::new(zoom, (column / 256) as u32, (row / 256) as u32);

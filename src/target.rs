@@ -1,9 +1,9 @@
-//! The place a tile set is written to: what may stand there already, the working names beside it, and how the finished
+//! The place an output is written to: what may stand there already, the working names beside it, and how the finished
 //! work takes the final name.
 //!
 //! Work happens under `OUT.partial`; the final name appears by one rename, so a run that fails, or a machine that
 //! stops, leaves either what stood there before or the whole new set. A lock keeps a second run away from
-//! the same target. Nothing is ever deleted that does not look like a tile set.
+//! the same target. No folder is ever deleted that does not look like a tile set.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,14 +13,22 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::grid::MAX_ZOOM;
-use crate::sink::OutputKind;
+
+/// What an output is to the file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// A folder of tiles.
+    Folder,
+    /// One regular file, whatever it holds.
+    File,
+}
 
 /// Where to write, and what may be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The final name. Its parent folder must exist.
     pub path: PathBuf,
-    /// Whether a tile set that stands there is replaced once the new one is complete; default no.
+    /// Whether an output that stands there is replaced once the new one is complete; default no.
     pub overwrite: bool,
     /// Where the spool goes; default beside the target.
     pub tmp_dir: Option<PathBuf>,
@@ -32,17 +40,17 @@ impl Target {
         Self { path: path.into(), overwrite: false, tmp_dir: None }
     }
 
-    /// Finds out, before any work is done, whether a set could be written here now. Leaves nothing behind.
+    /// Finds out, before any work is done, whether an output could be written here now. Leaves nothing behind.
     ///
     /// # Errors
     /// [`Error::Usage`] when the path names no file or folder; [`Error::Output`] when the parent folder or the
     /// temporary folder is missing or not writable, when something stands there that may not be replaced, and
     /// when another run is writing to it.
-    pub fn check(&self, kind: OutputKind) -> Result<()> {
+    pub fn check(&self, shape: impl Into<Shape>) -> Result<()> {
         let names = Names::of(self)?;
         let _lock = Lock::take(&names)?;
         if !names.aside.exists() {
-            inspect(&names.target, kind, self.overwrite)?;
+            inspect(&names.target, shape.into(), self.overwrite)?;
         }
         if self.tmp_dir.is_some() {
             let probe = add_suffix(&names.spool, "-probe");
@@ -53,7 +61,8 @@ impl Target {
     }
 
     /// Takes the lock, checks as [`Target::check`] does, and clears away what a run that crashed left behind.
-    pub(super) fn claim(&self, kind: OutputKind) -> Result<Claim> {
+    pub(crate) fn claim(&self, shape: impl Into<Shape>) -> Result<Claim> {
+        let shape = shape.into();
         let names = Names::of(self)?;
         let lock = Lock::take(&names)?;
         if names.aside.exists() {
@@ -64,10 +73,10 @@ impl Target {
                 rename(&names.aside, &names.target)?;
             }
         }
-        inspect(&names.target, kind, self.overwrite)?;
+        inspect(&names.target, shape, self.overwrite)?;
         remove_stale(&names.partial)?;
         remove_stale(&names.spool)?;
-        Ok(Claim { names, kind, overwrite: self.overwrite, _lock: lock })
+        Ok(Claim { names, shape, overwrite: self.overwrite, _lock: lock })
     }
 }
 
@@ -128,31 +137,31 @@ impl Names {
 
 /// A target that this run alone writes to. Dropping it removes the unfinished work and the lock.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     names: Names,
-    kind: OutputKind,
+    shape: Shape,
     overwrite: bool,
     _lock: Lock,
 }
 
 impl Claim {
     /// The name under which the work grows; nothing stands there yet.
-    pub(super) fn partial(&self) -> &Path {
+    pub(crate) fn partial(&self) -> &Path {
         &self.names.partial
     }
 
     /// The name of the spool; nothing stands there yet.
-    pub(super) fn spool(&self) -> &Path {
+    pub(crate) fn spool(&self) -> &Path {
         &self.names.spool
     }
 
     /// The final name.
-    pub(super) fn target(&self) -> &Path {
+    pub(crate) fn target(&self) -> &Path {
         &self.names.target
     }
 
     /// Creates the working file.
-    pub(super) fn create_partial(&self) -> Result<File> {
+    pub(crate) fn create_partial(&self) -> Result<File> {
         OpenOptions::new()
             .read(true)
             .write(true)
@@ -166,9 +175,9 @@ impl Claim {
     /// # Errors
     /// [`Error::Output`] when a rename fails, or when something appeared under the final name that may not be
     /// replaced; the final name then stands for what it stood for before.
-    pub(super) fn commit(self) -> Result<()> {
+    pub(crate) fn commit(self) -> Result<()> {
         let Names { target, parent, partial, aside, .. } = &self.names;
-        let existing = inspect(target, self.kind, self.overwrite)?;
+        let existing = inspect(target, self.shape, self.overwrite)?;
         sync_folder(parent).map_err(|e| failed(parent, "cannot be synced", &e))?;
         if existing == Existing::TileSet {
             rename(target, aside)?;
@@ -191,9 +200,9 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.names.spool);
-        let _ = match self.kind {
-            OutputKind::Folder => fs::remove_dir_all(&self.names.partial),
-            _ => fs::remove_file(&self.names.partial),
+        let _ = match self.shape {
+            Shape::Folder => fs::remove_dir_all(&self.names.partial),
+            Shape::File => fs::remove_file(&self.names.partial),
         };
     }
 }
@@ -252,15 +261,15 @@ enum Existing {
 }
 
 /// Decides whether the final name may be taken.
-fn inspect(path: &Path, kind: OutputKind, overwrite: bool) -> Result<Existing> {
+fn inspect(path: &Path, shape: Shape, overwrite: bool) -> Result<Existing> {
     let refuse = |reason: &str| Err(Error::output(path, reason));
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Existing::Replaceable),
         Err(e) => return Err(failed(path, "cannot be inspected", &e)),
     };
-    match kind {
-        OutputKind::Folder => {
+    match shape {
+        Shape::Folder => {
             if !metadata.is_dir() {
                 return refuse("is a file; tiles can only go into a folder, .mbtiles or .pmtiles");
             }
@@ -284,7 +293,7 @@ fn inspect(path: &Path, kind: OutputKind, overwrite: bool) -> Result<Existing> {
             }
             Ok(Existing::TileSet)
         }
-        OutputKind::Mbtiles | OutputKind::Pmtiles => {
+        Shape::File => {
             if metadata.is_dir() {
                 return refuse("is a folder");
             }
@@ -374,7 +383,7 @@ fn add_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// An [`Error::Output`] that says what failed and why.
-pub(super) fn failed(path: &Path, what: &str, cause: &dyn std::fmt::Display) -> Error {
+pub(crate) fn failed(path: &Path, what: &str, cause: &dyn std::fmt::Display) -> Error {
     Error::output(path, format!("{what}: {cause}"))
 }
 
@@ -382,8 +391,8 @@ pub(super) fn failed(path: &Path, what: &str, cause: &dyn std::fmt::Display) -> 
 mod tests {
     use super::*;
 
-    fn claim(path: &Path, kind: OutputKind) -> Result<Claim> {
-        Target::new(path).claim(kind)
+    fn claim(path: &Path, shape: Shape) -> Result<Claim> {
+        Target::new(path).claim(shape)
     }
 
     #[test]
@@ -392,7 +401,7 @@ mod tests {
         let old = dir.path().join("set.partial-old");
         fs::create_dir(&old).expect("old");
         fs::write(old.join("tilejson.json"), "{}").expect("old");
-        let error = claim(&dir.path().join("set"), OutputKind::Folder).expect_err("it is back");
+        let error = claim(&dir.path().join("set"), Shape::Folder).expect_err("it is back");
         assert!(error.to_string().contains("--overwrite"), "{error}");
         assert!(dir.path().join("set/tilejson.json").exists());
         assert!(!old.exists());
@@ -404,10 +413,10 @@ mod tests {
         let path = dir.path().join("set");
         fs::create_dir_all(dir.path().join("set.partial/3/4")).expect("partial");
         fs::write(dir.path().join("set.partial-lock"), "").expect("lock");
-        drop(claim(&path, OutputKind::Folder).expect("stale work is replaced"));
+        drop(claim(&path, Shape::Folder).expect("stale work is replaced"));
         assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 0);
         fs::create_dir_all(dir.path().join("set.partial/thesis")).expect("partial");
-        assert!(matches!(claim(&path, OutputKind::Folder), Err(Error::Output { .. })));
+        assert!(matches!(claim(&path, Shape::Folder), Err(Error::Output { .. })));
         assert!(dir.path().join("set.partial/thesis").exists());
     }
 
@@ -419,7 +428,7 @@ mod tests {
             fs::create_dir(&home).expect("home");
             let target =
                 Target { tmp_dir: Some(dir.path().to_owned()), ..Target::new(home.join("a.mbtiles")) };
-            target.claim(OutputKind::Mbtiles).expect("free").spool().to_owned()
+            target.claim(Shape::File).expect("free").spool().to_owned()
         };
         let (a, b) = (spool("a"), spool("b"));
         assert_ne!(a, b);
@@ -434,7 +443,7 @@ mod tests {
         fs::write(&real, "old").expect("real");
         std::os::unix::fs::symlink(&real, &link).expect("link");
         let target = Target { overwrite: true, ..Target::new(&link) };
-        let claim = target.claim(OutputKind::Pmtiles).expect("free");
+        let claim = target.claim(Shape::File).expect("free");
         fs::write(claim.partial(), "new").expect("partial");
         claim.commit().expect("renamed");
         assert_eq!(fs::read_to_string(&real).expect("real"), "new");

@@ -1,0 +1,556 @@
+//! A raster being written: created, filled and finished on one thread, and read back before it gets its name.
+//!
+//! GDAL loses writes silently: on a full disk it may claim success from every write and from closing, and leave a
+//! broken file. So nothing is believed that was not read again. The work grows under `OUT.partial`;
+//! [`DatasetWriter::finish`] closes it, syncs it, opens it anew, compares every window with the checksum taken
+//! when it was handed in, and only then renames it into place. On the way each call listens for what GDAL reports
+//! on this thread, because that names the reason at the window where it happened. It does not hear GDAL's own threads
+//! (`NUM_THREADS`): only the handler of the whole process would, which belongs to the program and not to one of
+//! its writers. What fails there is found when it is read back.
+//!
+//! # Blocks of the file are written once
+//!
+//! GDAL's block cache is one for all threads. When it is full of blocks that wait to be written, a *reading* thread that
+//! needs room writes one of them out; should the writer want to change the same block at that moment, it
+//! may read the old state back from the file and write that over the new one. (Seen with GDAL 3.6: 4 of 80 copies made
+//! with a cache of 1 MB lost pixels so.) Compressed files also grow by each
+//! rewritten block. So windows that are not whole blocks of the file are put together here, in memory, and GDAL gets
+//! each block once. How much waits depends on the plan: with windows row by row about one row of blocks, with windows
+//! aligned to [`DatasetWriter::block`] nothing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use gdal::cpl::CslStringList;
+use gdal::version::VersionInfo;
+use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags};
+use ndarray::{Array3, s};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::chunks::ChunkLayout;
+use super::validity::nodata_as;
+use super::{Description, raw, reason};
+use crate::block::{Block, Sample, SampleType, Samples, interleaved_slice, to_interleaved};
+use crate::error::{Error, Result};
+use crate::pipeline::Sink;
+use crate::target::{Claim, Target, failed};
+use crate::window::{Size, Window};
+
+/// What to create. This is what travels to the writer thread.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetSpec {
+    /// GDAL's short name of a format that can be created and written in any order, as one file; default `GTiff`.
+    pub driver: String,
+    /// Columns and rows.
+    pub size: Size,
+    /// Number of bands, all of one type.
+    pub bands: usize,
+    /// Type of the samples.
+    pub sample_type: SampleType,
+    /// Creation options of the driver, `KEY=VALUE`; default none.
+    pub creation_options: Vec<String>,
+    /// Geotransform in GDAL's order: x origin, x per column, x per row, y origin, y per column, y per row; default none.
+    pub geotransform: Option<[f64; 6]>,
+    /// The coordinate reference system as well-known text; default none.
+    pub wkt: Option<String>,
+    /// The value of pixels without data, also of those never written; default none, and zeros.
+    pub nodata: Option<f64>,
+    /// What is read back before the raster gets its name; default every pixel.
+    pub verification: Verification,
+}
+
+/// What is read back from a raster that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verification {
+    /// Every pixel, which must be the one that was written. For formats and options that keep pixels as they are.
+    #[default]
+    Pixels,
+    /// Every pixel, whatever its value: for lossy compression.
+    Decoding,
+    /// Size, bands, types and georeferencing, but no pixels.
+    Structure,
+}
+
+impl DatasetSpec {
+    /// A GeoTIFF without georeferencing.
+    pub fn new(size: Size, bands: usize, sample_type: SampleType) -> Self {
+        Self {
+            driver: "GTiff".to_owned(),
+            size,
+            bands,
+            sample_type,
+            creation_options: Vec::new(),
+            geotransform: None,
+            wkt: None,
+            nodata: None,
+            verification: Verification::default(),
+        }
+    }
+
+    fn pixel_bytes(&self) -> usize {
+        self.bands * self.sample_type.bytes()
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] for what no driver could create.
+    fn check(&self) -> Result<()> {
+        if self.size.area() == 0 || self.bands == 0 {
+            return Err(Error::Usage("a raster without pixels cannot be written".to_owned()));
+        }
+        match self.creation_options.iter().find(|o| o.find('=').is_none_or(|at| at == 0)) {
+            Some(option) => Err(Error::Usage(format!("creation option '{option}': give KEY=VALUE"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates the dataset with everything that has to be said before the first pixel.
+    fn create(&self, path: &Path, native_int8: bool) -> Result<Dataset, String> {
+        let driver = DriverManager::get_driver_by_name(&self.driver).map_err(|e| reason(&e))?;
+        let mut options = CslStringList::new();
+        for option in &self.creation_options {
+            options.add_string(option).map_err(|e| reason(&e))?;
+        }
+        if self.sample_type == SampleType::I8 && !native_int8 {
+            options.add_string("PIXELTYPE=SIGNEDBYTE").map_err(|e| reason(&e))?;
+        }
+        let samples = (self.sample_type, native_int8);
+        let mut dataset = raw::create(&driver, path, self.size, self.bands, samples, &options)?;
+        if let Some(geotransform) = &self.geotransform {
+            dataset.set_geo_transform(geotransform).map_err(|e| reason(&e))?;
+        }
+        if let Some(wkt) = &self.wkt {
+            dataset.set_projection(wkt).map_err(|e| reason(&e))?;
+        }
+        if self.nodata.is_some() {
+            for band in 1..=self.bands {
+                let mut band = dataset.rasterband(band).map_err(|e| reason(&e))?;
+                band.set_no_data_value(self.nodata).map_err(|e| reason(&e))?;
+            }
+        }
+        Ok(dataset)
+    }
+
+    /// Holds what a dataset says of itself against what was asked for.
+    fn compare(&self, found: &Description) -> Result<(), String> {
+        let differs = |what: &str, found: String, wanted: String| {
+            Err(format!("it reads back with {what} {found} instead of {wanted}"))
+        };
+        if found.size != self.size {
+            let text = |s: Size| format!("{} × {}", s.width, s.height);
+            return differs("a size of", text(found.size), text(self.size));
+        }
+        if found.bands.len() != self.bands {
+            return differs("a number of bands of", found.bands.len().to_string(), self.bands.to_string());
+        }
+        let other = |t: &&Option<SampleType>| **t != Some(self.sample_type);
+        if let Some(position) = found.types.iter().position(|t| other(&t)) {
+            let name = found.bands[position].sample_type.clone();
+            return differs("samples of type", name, self.sample_type.name().to_owned());
+        }
+        let value = |n: Option<f64>| for_sample_type!(self.sample_type, T => n.and_then(nodata_as::<T>).map(|n| n.to_f64().to_bits()));
+        if let Some(band) = found.bands.iter().find(|b| value(b.nodata) != value(self.nodata)) {
+            let text = |n: Option<f64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
+            return differs("a nodata value of", text(band.nodata), text(self.nodata));
+        }
+        let place = &found.georeferencing;
+        let identity = [0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+        let (wanted, got) = (self.geotransform.unwrap_or(identity), place.geotransform.unwrap_or(identity));
+        // A format may keep the origin at a pixel's centre or its numbers as text: a millionth of a pixel is granted.
+        let pixel = [1, 2, 4, 5].map(|i: usize| wanted[i].abs()).into_iter().fold(0.0, f64::max);
+        let close = wanted.iter().zip(got).all(|(w, g)| (w - g).abs() <= pixel * 1e-6);
+        if !close {
+            return differs("a geotransform of", format!("{got:?}"), format!("{wanted:?}"));
+        }
+        if self.wkt.is_some() && place.wkt.is_none() {
+            return Err("it reads back without its coordinate reference system".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// What a finished raster holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenRaster {
+    /// Windows that were written.
+    pub windows: usize,
+    /// Pixels in them; fewer than the raster has where the plan left some out.
+    pub pixels: u64,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// A dataset open for writing: the one place all writing happens. It is created, used and finished on one thread.
+///
+/// What can travel to that thread is the target and the spec:
+///
+/// ```no_run
+/// # use tileloom::{block::SampleType, raster::{DatasetSpec, DatasetWriter}, sink::Target, window::Size};
+/// let (target, spec) = (Target::new("out.tif"), DatasetSpec::new(Size::new(512, 512), 3, SampleType::U8));
+/// std::thread::spawn(move || {
+///     let writer = DatasetWriter::create(&target, spec)?;
+///     writer.finish()
+/// });
+/// ```
+///
+/// The open dataset cannot:
+///
+/// ```compile_fail,E0277
+/// # use tileloom::{block::SampleType, raster::{DatasetSpec, DatasetWriter}, sink::Target, window::Size};
+/// let (target, spec) = (Target::new("out.tif"), DatasetSpec::new(Size::new(512, 512), 3, SampleType::U8));
+/// let writer = DatasetWriter::create(&target, spec).expect("created");
+/// std::thread::spawn(move || {
+///     writer.finish()
+/// });
+/// ```
+///
+/// Nor can it be shared:
+///
+/// ```compile_fail,E0277
+/// fn shared_between_threads<T: Sync>() {}
+/// shared_between_threads::<tileloom::raster::DatasetWriter>();
+/// ```
+///
+/// Dropped without [`finish`](Self::finish) it removes what it wrote.
+pub struct DatasetWriter {
+    /// Closed before the claim removes the file.
+    dataset: Open,
+    _sidecar: Sidecar,
+    claim: Claim,
+    /// The unfinished file, opened before anything is written so that it hears of writes that fail later.
+    file: File,
+    spec: DatasetSpec,
+    native_int8: bool,
+    block: Size,
+    layout: ChunkLayout,
+    /// Chunks of whole blocks that lack some of their pixels, by row and column.
+    pending: BTreeMap<(usize, usize), Pending>,
+    /// Chunks that GDAL has, by row and column.
+    complete: HashSet<(usize, usize)>,
+    /// Windows as they came, with their checksums.
+    written: Vec<(Window, u64)>,
+    broken: bool,
+    _writer_thread: PhantomData<*mut ()>,
+}
+
+impl DatasetWriter {
+    /// Creates the dataset under its working name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a spec that describes no raster, [`Error::Output`] when the target may not be written
+    /// (see [`Target::check`]) or GDAL cannot create such a dataset.
+    pub fn create(target: &Target, spec: DatasetSpec) -> Result<Self> {
+        spec.check()?;
+        let claim = target.claim(crate::target::Shape::File)?;
+        // Signed bytes became a type of their own with GDAL 3.7; before they were bytes with a remark.
+        let native_int8 = VersionInfo::version_num().parse::<u32>().is_ok_and(|v| v >= 3_070_000);
+        // One that a run left which crashed would describe this raster too.
+        drop(Sidecar::of(claim.partial()));
+        let sidecar = Sidecar::of(claim.partial());
+        let create = || {
+            let dataset = Open(Some(checked(|| spec.create(claim.partial(), native_int8))?));
+            let band = dataset.get()?.rasterband(1).map_err(|e| reason(&e))?;
+            let (width, height) = band.block_size();
+            let file = File::open(claim.partial()).map_err(|e| e.to_string())?;
+            Ok((dataset, Size::new(width, height), file))
+        };
+        let (dataset, block, file) =
+            create().map_err(|e: String| unwritten(&claim, "cannot be created", &e))?;
+        Ok(Self {
+            layout: ChunkLayout::new(spec.size, block, spec.pixel_bytes()),
+            dataset,
+            _sidecar: sidecar,
+            claim,
+            file,
+            spec,
+            native_int8,
+            block,
+            pending: BTreeMap::new(),
+            complete: HashSet::new(),
+            written: Vec::new(),
+            broken: false,
+            _writer_thread: PhantomData,
+        })
+    }
+
+    /// Columns and rows of the file's blocks. Windows made of whole ones are not held back.
+    pub fn block(&self) -> Size {
+        self.block
+    }
+
+    /// Writes the samples of all bands of a window. They are stored as they are: what a pixel without data holds is for
+    /// the operation to say, its validity is not looked at. Windows may come in any order but must not overlap.
+    ///
+    /// # Errors
+    /// [`Error::Output`] naming the file and the window when GDAL reports a failure; [`Error::Internal`] when the
+    /// block is no part of this raster, or a part of it was written before. The writer is then of no more use.
+    pub fn write(&mut self, block: &Block) -> Result<()> {
+        let usable = !self.broken;
+        self.broken = true;
+        let window = block.window;
+        self.fits(block).map_err(|e| Error::Internal(format!("{window} of {}: {e}", self.spec.driver)))?;
+        if !usable {
+            return Err(Error::Internal("a raster is written on after it failed".to_owned()));
+        }
+        self.written.push((window, checksum(&block.samples)));
+        let chunks: Vec<_> = self.layout.covering(&window).collect();
+        if chunks.iter().all(|&(column, row)| window.contains(&self.layout.window(column, row))) {
+            for (column, row) in chunks {
+                self.take(column, row)?;
+            }
+            self.put(window, &block.samples)?;
+        } else {
+            for (column, row) in chunks {
+                self.gather(column, row, block)?;
+            }
+        }
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Writes what was held back, closes the dataset, syncs it, reads it back and gives it its final name.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when any of that fails; nothing then stands under the final name that did not stand
+    /// there before.
+    pub fn finish(mut self) -> Result<WrittenRaster> {
+        if self.broken {
+            return Err(Error::Internal("a raster is finished after it failed".to_owned()));
+        }
+        while let Some((_, part)) = self.pending.pop_first() {
+            self.put(part.window, &part.samples)?;
+        }
+        let Self { dataset, _sidecar, claim, file, spec, native_int8, mut written, .. } = self;
+        dataset.close().map_err(|e| unwritten(&claim, "cannot be completed", &e))?;
+        file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))?;
+        let bytes = file.metadata().map_err(|e| failed(claim.partial(), "cannot be inspected", &e))?.len();
+        // Row by row, so that the blocks of the file are decoded once.
+        written.sort_unstable_by_key(|(w, _)| (w.y, w.x));
+        verify(claim.partial(), &spec, native_int8, &written)
+            .map_err(|e| unwritten(&claim, "was not written right", &e))?;
+        claim.commit()?;
+        let pixels = written.iter().map(|(w, _)| w.area() as u64).sum();
+        Ok(WrittenRaster { windows: written.len(), pixels, bytes })
+    }
+
+    fn fits(&self, block: &Block) -> Result<(), String> {
+        let window = block.window;
+        if window.is_empty() || !self.spec.size.window().contains(&window) {
+            return Err("is not inside the raster".to_owned());
+        }
+        if block.samples.dim() != (self.spec.bands, window.height, window.width) {
+            return Err(format!("has {:?} bands, rows and columns", block.samples.dim()));
+        }
+        if block.samples.sample_type() != self.spec.sample_type {
+            return Err(format!("has samples of type {}", block.samples.sample_type().name()));
+        }
+        Ok(())
+    }
+
+    /// Marks a chunk as handed to GDAL.
+    fn take(&mut self, column: usize, row: usize) -> Result<()> {
+        if self.pending.contains_key(&(row, column)) || !self.complete.insert((row, column)) {
+            let window = self.layout.window(column, row);
+            return Err(Error::Internal(format!("pixels were written twice in {window}")));
+        }
+        Ok(())
+    }
+
+    /// Adds what a block has of a chunk; hands the chunk to GDAL when nothing is missing.
+    fn gather(&mut self, column: usize, row: usize, block: &Block) -> Result<()> {
+        let key = (row, column);
+        if !self.complete.contains(&key) {
+            let window = self.layout.window(column, row);
+            let part = self.pending.entry(key).or_insert_with(|| Pending::new(window, &self.spec));
+            part.add(block);
+            if part.missing > 0 {
+                return Ok(());
+            }
+        }
+        let part = self.pending.remove(&key);
+        self.take(column, row)?;
+        part.map_or(Ok(()), |part| self.put(part.window, &part.samples))
+    }
+
+    /// Hands a window to GDAL.
+    fn put(&self, window: Window, samples: &Samples) -> Result<()> {
+        let write = || {
+            let dataset = self.dataset.get()?;
+            for_samples!(samples, array => raw::write_all_bands(dataset, window, self.native_int8, array))
+        };
+        checked(write).map_err(|e| unwritten(&self.claim, &format!("cannot be written ({window})"), &e))
+    }
+}
+
+impl Sink for DatasetWriter {
+    type Item = Block;
+    type Done = WrittenRaster;
+    type Error = Error;
+
+    fn write(&mut self, block: Block) -> Result<()> {
+        Self::write(self, &block)
+    }
+
+    fn finish(self) -> Result<WrittenRaster> {
+        Self::finish(self)
+    }
+}
+
+/// A dataset that is closed without a word when it is abandoned: what cannot be written then is of no interest.
+struct Open(Option<Dataset>);
+
+impl Open {
+    fn get(&self) -> Result<&Dataset, String> {
+        self.0.as_ref().ok_or_else(|| "the dataset is closed".to_owned())
+    }
+
+    fn close(mut self) -> Result<(), String> {
+        let dataset = self.0.take();
+        checked(|| dataset.map_or(Ok(()), |d| d.close().map_err(|e| reason(&e))))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let dataset = self.0.take();
+        let _ = raw::listen(move || drop(dataset));
+    }
+}
+
+/// The second file that GDAL puts beside one whose format cannot hold all of its metadata. It would need a rename of its
+/// own, so a raster that needs one is refused.
+struct Sidecar(PathBuf);
+
+impl Sidecar {
+    fn of(path: &Path) -> Self {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".aux.xml");
+        Self(name.into())
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Some whole blocks of the file, until all of their pixels are there.
+struct Pending {
+    window: Window,
+    samples: Samples,
+    missing: usize,
+}
+
+impl Pending {
+    fn new(window: Window, spec: &DatasetSpec) -> Self {
+        let mut samples = Samples::zeros(spec.sample_type, spec.bands, window.size());
+        if let Some(nodata) = spec.nodata {
+            for_samples!(&mut samples, array => array.fill(nodata_as(nodata).unwrap_or_default()));
+        }
+        Self { window, samples, missing: window.area() }
+    }
+
+    fn add(&mut self, block: &Block) {
+        let common = self.window.intersection(&block.window);
+        let places = [&self.window, &block.window].map(|w| {
+            let (x, y) = ((common.x - w.x) as usize, (common.y - w.y) as usize);
+            Window::new(x as i64, y as i64, common.width, common.height)
+        });
+        for_samples!(&mut self.samples, array => copy(array, &block.samples, places));
+        self.missing = self.missing.saturating_sub(common.area());
+    }
+}
+
+/// Copies a part of one array into a part of another; the parts are of one size.
+fn copy<T: Sample>(to: &mut Array3<T>, from: &Samples, [there, here]: [Window; 2]) {
+    let range = |w: Window| s![.., w.y as usize..w.bottom() as usize, w.x as usize..w.right() as usize];
+    if let Some(from) = T::unwrap(from) {
+        to.slice_mut(range(there)).assign(&from.slice(range(here)));
+    }
+}
+
+/// XXH3 of the samples in the order row, column, band, as little-endian bytes.
+fn checksum(samples: &Samples) -> u64 {
+    for_samples!(samples, array => {
+        let copy;
+        let values = if let Some(values) = interleaved_slice(array) {
+            values
+        } else {
+            copy = to_interleaved(array);
+            &copy[..]
+        };
+        let mut hasher = Xxh3::new();
+        let mut bytes = [0u8; 4096];
+        for part in values.chunks(512) {
+            let (slots, _) = bytes.as_chunks_mut();
+            for (slot, value) in slots.iter_mut().zip(part) {
+                *slot = value.to_le_bytes();
+            }
+            hasher.update(&bytes[..size_of_val(part)]);
+        }
+        hasher.digest()
+    })
+}
+
+/// Opens what was written as anybody would, and compares.
+fn verify(
+    path: &Path,
+    spec: &DatasetSpec,
+    native_int8: bool,
+    written: &[(Window, u64)],
+) -> Result<(), String> {
+    let drivers = [spec.driver.as_str()];
+    let options = DatasetOptions {
+        open_flags: GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
+        allowed_drivers: Some(&drivers),
+        ..DatasetOptions::default()
+    };
+    let dataset = checked(|| Dataset::open_ex(path, options).map_err(|e| reason(&e)))?;
+    let found = checked(|| Description::of(&dataset))?;
+    if Sidecar::of(path).0.exists() {
+        let driver = &spec.driver;
+        return Err(format!("the {driver} driver needs a second file beside it for what was asked of it"));
+    }
+    spec.compare(&found)?;
+    if spec.verification == Verification::Structure {
+        return Ok(());
+    }
+    let bands: Vec<i32> = (1..=spec.bands as i32).collect();
+    for &(window, wanted) in written {
+        let read = || {
+            for_sample_type!(spec.sample_type, T => {
+                let mut values = vec![T::default(); window.area() * spec.bands];
+                raw::read_interleaved(&dataset, window, &bands, native_int8, &mut values)?;
+                crate::block::interleaved_array(values, spec.bands, window.size()).map(T::wrap).ok_or("window too large".to_owned())
+            })
+        };
+        let samples = checked(read).map_err(|e| format!("{window} cannot be read back: {e}"))?;
+        if spec.verification == Verification::Pixels && checksum(&samples) != wanted {
+            return Err(format!("{window} reads back with other pixels than were written"));
+        }
+    }
+    Ok(())
+}
+
+/// Runs a piece of GDAL work; a failure that it reports without admitting it is one all the same.
+fn checked<R>(call: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
+    let (result, messages) = raw::listen(call);
+    let mut first = None;
+    for message in &messages {
+        match message.failure() {
+            Some(failure) => first = first.or(Some(failure)),
+            None => message.repeat(),
+        }
+    }
+    first.map_or(result, Err)
+}
+
+/// An [`Error::Output`] about the unfinished file. GDAL seldom says that a disk is full, so this looks.
+fn unwritten(claim: &Claim, what: &str, reason: &str) -> Error {
+    const SCANT: u64 = 64 << 10;
+    let full = rustix::fs::statvfs(claim.partial()).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < SCANT);
+    let hint = if full && !reason.contains("No space left") { " (no space is left on the disk)" } else { "" };
+    failed(claim.partial(), what, &format!("{reason}{hint}"))
+}
