@@ -4,6 +4,7 @@
 
 mod lower;
 mod reference;
+mod samples;
 mod testdata;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,8 @@ struct Case {
     methods: &'static [&'static str],
     /// The level to compare at.
     zoom: u8,
+    /// Whether the tiles are only a part of those the raster has.
+    part: bool,
 }
 
 /// What samples become in tiles.
@@ -122,6 +125,9 @@ fn compare(case: &Case, tiles: &BTreeMap<TileCoord, Picture>, reference: &[Refer
     for part in reference {
         for (tile, expected) in part.tiles(case.look) {
             let picture = tiles.get(&tile);
+            if picture.is_none() && case.part {
+                continue;
+            }
             for (k, want) in expected.iter().enumerate() {
                 let got = picture.map_or([0; 4], |p| p.pixels[k]);
                 // Not-a-numbers, which GDAL carries on as data.
@@ -170,7 +176,7 @@ fn agreement(case: &Case) -> Vec<(&'static str, Figures)> {
     for method in case.methods {
         let tiles = made(case, method, dir.path());
         let reference = Reference::of(case, method, &tiles, dir.path());
-        if *method == "nearest" {
+        if *method == "nearest" && !case.part {
             let expected: BTreeSet<TileCoord> = reference.iter().flat_map(|r| r.filled()).collect();
             let found: BTreeSet<TileCoord> = tiles.keys().copied().collect();
             assert_eq!(found, expected, "{}: tiles that exist", case.path.display());
@@ -178,9 +184,4 @@ fn agreement(case: &Case) -> Vec<(&'static str, Figures)> {
         all.push((*method, compare(case, &tiles, &reference)));
     }
     all
-}
-
-/// The name of a case.
-fn name(case: &Case) -> String {
-    case.path.file_name().expect("a name").to_string_lossy().into_owned()
 }

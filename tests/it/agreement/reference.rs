@@ -77,7 +77,8 @@ impl Reference {
         let dataset = Dataset::open(&out).expect("gdalwarp wrote it");
         let count = dataset.raster_count();
         let size = (width, height);
-        let bands = (1..count)
+        let bands = colours(&dataset, count - 1)
+            .into_iter()
             .map(|n| {
                 let band = dataset.rasterband(n).expect("band");
                 band.read_as::<f64>((0, 0), size, size, None).expect("pixels").data().to_vec()
@@ -138,6 +139,16 @@ impl Reference {
         };
         Some([r, g, b, self.alpha[k]])
     }
+}
+
+/// Numbers of the bands that make the picture: red, green and blue where bands say so, else all.
+fn colours(dataset: &Dataset, count: usize) -> Vec<usize> {
+    use gdal::raster::ColorInterpretation as Interpretation;
+    let seen = |n: &usize| dataset.rasterband(*n).expect("band").color_interpretation();
+    let find = |wanted| (1..=count).find(|n| seen(n) == wanted);
+    let rgb = [Interpretation::RedBand, Interpretation::GreenBand, Interpretation::BlueBand].map(find);
+    let rgb: Vec<usize> = rgb.into_iter().flatten().collect();
+    if rgb.len() == 3 { rgb } else { (1..=count).collect() }
 }
 
 /// Colours of the first band's values.
