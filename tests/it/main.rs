@@ -5,6 +5,7 @@ mod cli;
 mod common;
 mod containers;
 mod lesson;
+mod overviews;
 mod samples;
 mod small_disk;
 mod tile;
