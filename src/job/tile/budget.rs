@@ -1,9 +1,7 @@
 //! Where a job's memory goes.
 
-use serde::Serialize;
-
 use super::TileJob;
-use super::plan::{Plan, source_bytes};
+use super::plan::{Budget, Plan, PlannedInput};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::window::Size;
@@ -14,72 +12,47 @@ const PROGRAM: usize = 64 << 20;
 /// GDAL's own block cache: enough to assemble a chunk; chunks are cached by us. `GDAL_CACHEMAX` overrides it.
 pub const GDAL_CACHE: usize = 16 << 20;
 
-/// How the memory of a run is shared out, in bytes. The sum is what `--memory` allows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Budget {
-    /// The program itself and GDAL's cache.
-    pub fixed: usize,
-    /// Nodes of the pyramid that wait for their neighbours.
-    pub pyramid: usize,
-    /// Decoded source blocks shared by the readers.
-    pub chunks: usize,
-    /// Windows and tiles in flight.
-    pub in_flight: usize,
-    /// Bytes in flight of the dearest task.
-    pub task: usize,
-    /// Columns of metatiles that are worked through side by side.
-    #[serde(skip)]
-    pub swath: u32,
-}
-
-impl Budget {
-    /// Shares out the memory of a job.
-    ///
-    /// # Errors
-    /// [`Error::Memory`] with the least that would do.
-    pub(super) fn new(plan: &Plan, job: &TileJob) -> Result<Self> {
-        let side = plan.tile_size << plan.span();
-        let pixel = plan.bands * plan.sample_type.bytes() + 1;
-        let task = cost(plan, side, plan.inputs.len().min(MOST_OVERLAP));
-        let quarter = Size::new(plan.tile_size / 2, plan.tile_size / 2).area() * pixel;
-        let fixed = PROGRAM + gdal_cache();
-        let chunk = |i: &super::plan::PlannedInput| {
-            i.layout.chunk().area() * (i.selection.bands.len() * i.selection.sample_type.bytes() + 1)
-        };
-        let largest_chunk = plan.inputs.iter().map(chunk).max().unwrap_or(0);
-        let least_chunks = largest_chunk * (job.readers + 1);
-        // A node that waits for margins waits longer, but its margins are thin: see `pyramid::WideNursery`.
-        let wide = if plan.reduces_locally() { 1 } else { 4 << plan.span() };
-        let pyramid = |swath| plan.pyramid.most_waiting(swath) * quarter * wide;
-        let least = fixed + pyramid(1) + least_chunks + task;
-        if least > job.memory {
-            return Err(Error::Memory(format!(
-                "--memory {}M is not enough for this job; the least that would do is --memory {}M",
-                job.memory >> 20,
-                least.div_ceil(1 << 20)
-            )));
-        }
-        let spare = job.memory - least;
-        let chunks = least_chunks + spare * 2 / 5;
-        let swath = swath(plan, side, chunks);
-        let reserve = pyramid(swath).min(pyramid(1) + spare / 5);
-        let in_flight = job.memory - fixed - reserve - chunks;
-        Ok(Self { fixed, pyramid: reserve, chunks, in_flight, task, swath })
+/// Shares out the memory of a job.
+///
+/// # Errors
+/// [`Error::Memory`] with the least that would do.
+pub(super) fn share_out(plan: &Plan, job: &TileJob) -> Result<Budget> {
+    let side = plan.tile_size << plan.span();
+    let pixel = plan.bands * plan.sample_type.bytes() + 1;
+    let mut windows: Vec<usize> = plan.inputs.iter().map(|i| i.source_bytes(plan.resampling, side)).collect();
+    windows.sort_unstable_by(|a, b| b.cmp(a));
+    let task = cost(plan, side, windows.iter().take(MOST_OVERLAP).sum());
+    let quarter = Size::new(plan.tile_size / 2, plan.tile_size / 2).area() * pixel;
+    let fixed = PROGRAM + gdal_cache();
+    let chunk = |i: &PlannedInput| i.layout.chunk().area() * i.pixel_bytes();
+    let largest_chunk = plan.inputs.iter().map(chunk).max().unwrap_or(0);
+    let least_chunks = largest_chunk * (job.readers + 1);
+    // A node that waits for margins waits longer, but its margins are thin: see `pyramid::WideNursery`.
+    let wide = if plan.reduces_locally() { 1 } else { 4 << plan.span() };
+    let pyramid = |swath| plan.pyramid.most_waiting(swath) * quarter * wide;
+    let least = fixed + pyramid(1) + least_chunks + task;
+    if least > job.memory {
+        return Err(Error::Memory(format!(
+            "--memory {}M is not enough for this job; the least that would do is --memory {}M",
+            job.memory >> 20,
+            least.div_ceil(1 << 20)
+        )));
     }
+    let spare = job.memory - least;
+    let chunks = least_chunks + spare * 2 / 5;
+    let swath = swath(plan, side, chunks);
+    let reserve = pyramid(swath).min(pyramid(1) + spare / 5);
+    let in_flight = job.memory - fixed - reserve - chunks;
+    Ok(Budget { fixed, pyramid: reserve, chunks, in_flight, task, swath })
 }
 
 /// Inputs of a mosaic that one task is expected to touch at most; a task that touches more is costed as it is.
 const MOST_OVERLAP: usize = 2;
 
-/// Bytes in flight of a task over `side` × `side` target pixels that touches `inputs` inputs: source windows, the canvas
+/// Bytes in flight of a task over `side` × `side` target pixels with source windows of `source` bytes: these, the canvas
 /// with its reduced levels, coordinates, and the encoded tiles.
-pub(super) fn cost(plan: &Plan, side: usize, inputs: usize) -> usize {
-    let pixel = plan.bands * plan.sample_type.bytes() + 1;
-    let mut windows: Vec<usize> =
-        plan.inputs.iter().map(|i| source_bytes(i, plan.resampling, side)).collect();
-    windows.sort_unstable_by(|a, b| b.cmp(a));
-    let source: usize = windows.into_iter().take(inputs).sum();
-    let canvas = side * side * pixel;
+fn cost(plan: &Plan, side: usize, source: usize) -> usize {
+    let canvas = side * side * (plan.bands * plan.sample_type.bytes() + 1);
     let rendered = if plan.look.is_identity() { 0 } else { side * side * (plan.look.picture_bands() + 1) };
     let encoded = side * side * plan.look.picture_bands() * 4 / 3;
     source + canvas * 4 / 3 + rendered + encoded + (1 << 20)
@@ -88,8 +61,8 @@ pub(super) fn cost(plan: &Plan, side: usize, inputs: usize) -> usize {
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next.
 fn swath(plan: &Plan, side: usize, chunks: usize) -> u32 {
     let row_bytes = |metatiles: f64| {
-        let one = |i: &super::plan::PlannedInput| {
-            let pixel = (i.selection.bands.len() * i.selection.sample_type.bytes() + 1) as f64;
+        let one = |i: &PlannedInput| {
+            let pixel = i.pixel_bytes() as f64;
             let chunk = i.layout.chunk();
             let width = (metatiles * side as f64 * i.scale + chunk.width as f64).min(i.size.width as f64);
             width.max(chunk.width as f64) * (side as f64 * i.scale + 2.0 * chunk.height as f64) * pixel
@@ -109,5 +82,6 @@ fn gdal_cache() -> usize {
 /// Bytes in flight of one metatile.
 pub(super) fn task(plan: &Plan, metatile: TileCoord) -> usize {
     let window = plan.window(metatile);
-    cost(plan, window.width, plan.touching(&window).count()).min(plan.budget.in_flight)
+    let windows = plan.touching(&window).map(|(_, input)| input.source_bytes(plan.resampling, window.width));
+    cost(plan, window.width, windows.sum()).min(plan.budget.in_flight)
 }

@@ -1,7 +1,7 @@
 //! Which levels a job has: those that are written, and the one that is made from the sources.
 
 use super::TileJob;
-use super::plan::{PlannedInput, source_bytes};
+use super::plan::PlannedInput;
 use super::sketch::{Read, Sketch};
 use crate::error::{Error, Result};
 use crate::grid::{MAX_ZOOM, TileGrid};
@@ -73,7 +73,7 @@ pub(super) fn base_level(sketches: &[Sketch], max: u8, tile_size: usize) -> (u8,
 /// Levels between a metatile's tiles and its root: as large as the source windows allow.
 pub(super) fn span(inputs: &[PlannedInput], method: Resampling, tile_size: usize) -> u8 {
     let bytes = |side: usize| {
-        let one = |input: &PlannedInput| source_bytes(input, method, side) as f64;
+        let one = |input: &PlannedInput| input.source_bytes(method, side) as f64;
         inputs.iter().map(one).fold(0.0, f64::max)
     };
     let mut side = METATILE;

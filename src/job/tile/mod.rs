@@ -9,6 +9,7 @@ mod estimate;
 mod levels;
 pub mod look;
 pub mod plan;
+mod planner;
 mod reader;
 mod report;
 mod sketch;
@@ -17,9 +18,9 @@ mod weave;
 
 use std::time::Instant;
 
-pub use budget::{Budget, GDAL_CACHE};
+pub use budget::GDAL_CACHE;
 pub use estimate::Estimate;
-pub use plan::Plan;
+pub use plan::{Budget, Plan};
 pub use report::Report;
 
 use crate::encode::png::Png;

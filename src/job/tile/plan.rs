@@ -1,16 +1,13 @@
-//! The plan of a tile job: made from the job and a look at its inputs, before anything is written.
+//! The plan of a tile job: everything that decides its tiles, as plain data.
 
 use std::collections::BTreeMap;
 
-use super::budget::Budget;
-use super::levels::{base_level, span, zooms};
+use serde::Serialize;
+
 use super::look::Look;
-use super::sketch::Sketch;
-use super::{TileJob, TilingScheme, stretch};
 use crate::block::SampleType;
-use crate::error::{Error, Result};
-use crate::grid::{Bounds, TileCoord, TileGrid, latitude, longitude};
-use crate::pyramid::{Pyramid, TileRange};
+use crate::grid::{Bounds, TileCoord, TileGrid};
+use crate::pyramid::Pyramid;
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::source::Selection;
 use crate::raster::{Description, SourceSpec};
@@ -78,75 +75,25 @@ pub struct Plan {
     pub guesses: Vec<String>,
 }
 
+/// How the memory of a run is shared out, in bytes. The sum is what `--memory` allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    /// The program itself and GDAL's cache.
+    pub fixed: usize,
+    /// Nodes of the pyramid that wait for their neighbours.
+    pub pyramid: usize,
+    /// Decoded source blocks shared by the readers.
+    pub chunks: usize,
+    /// Windows and tiles in flight.
+    pub in_flight: usize,
+    /// Bytes in flight of the dearest task.
+    pub task: usize,
+    /// Columns of metatiles that are worked through side by side.
+    #[serde(skip)]
+    pub swath: u32,
+}
+
 impl Plan {
-    /// Looks at the inputs and plans the job.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for options that contradict the inputs or each other, [`Error::Input`] for inputs that cannot be read or have
-    /// no place on the map, [`Error::Memory`] when the memory allowed is not enough.
-    pub fn new(job: &TileJob) -> Result<Self> {
-        let mut guesses = Vec::new();
-        let mut sketches = Vec::new();
-        for spec in &job.inputs {
-            sketches.push(Sketch::of(spec, job, &mut guesses)?);
-        }
-        let grid = sketches[0].grid;
-        let (min, max) = zooms(job, &sketches, &mut guesses)?;
-        let (base, reads) = base_level(&sketches, max, job.tile_size);
-        let scales: Vec<f64> = sketches
-            .iter_mut()
-            .zip(&reads)
-            .map(|(s, read)| s.largest_scale(base, job.tile_size, read.size))
-            .collect();
-
-        let mixed = sketches.windows(2).any(|w| !w[0].same_kind(&w[1]));
-        let mut looks: Vec<Look> = sketches.iter().map(|s| s.look.clone()).collect();
-        stretch::settle(&sketches, &mut looks, job, &mut guesses)?;
-        let look = if mixed { common(&looks) } else { looks[0].clone() };
-        let categorical = job.categorical || (!mixed && look.is_categorical());
-        let (sample_type, bands) = if mixed {
-            (SampleType::U8, look.picture_bands())
-        } else {
-            (sketches[0].selection.sample_type, sketches[0].selection.bands.len())
-        };
-        let soft = sketches.iter().any(|s| s.selection.alpha.is_some()) || (mixed && !categorical);
-        let or = |given: Option<Resampling>, names: Resampling, quantities: Resampling| {
-            given.unwrap_or(if categorical { names } else { quantities })
-        };
-        let resampling = or(job.resampling, Resampling::Nearest, Resampling::Cubic);
-        let overview_resampling = or(job.overview_resampling, Resampling::Mode, Resampling::Average);
-
-        let mut inputs = Vec::new();
-        for ((sketch, read), (look, scale)) in
-            sketches.into_iter().zip(reads).zip(looks.into_iter().zip(scales))
-        {
-            inputs.push(sketch.planned(read, look, scale, base, job));
-        }
-        let ranges = ranges(&inputs, base, job.tile_size);
-        let span = span(&inputs, resampling, job.tile_size);
-        let pyramid = Pyramid::new(base, min, span, ranges).ok_or_else(|| nothing(job))?;
-        let bounds = (job.tiling == TilingScheme::WebMercatorQuad).then(|| bounds(&inputs));
-        let mut plan = Self {
-            inputs,
-            look,
-            mixed,
-            sample_type,
-            bands,
-            edges: if soft { Edges::Soft } else { Edges::Hard },
-            resampling,
-            overview_resampling,
-            pyramid,
-            max_zoom: max,
-            tile_size: job.tile_size,
-            grid,
-            bounds,
-            budget: Budget::default(),
-            guesses,
-        };
-        plan.budget = Budget::new(&plan, job)?;
-        Ok(plan)
-    }
-
     /// Levels between a metatile's tiles and its root.
     pub fn span(&self) -> u8 {
         self.pyramid.base() - self.pyramid.root()
@@ -172,9 +119,7 @@ impl Plan {
     pub fn counts(&self) -> BTreeMap<u8, u64> {
         (self.pyramid.min()..=self.max_zoom).map(|z| (z, self.pyramid.count(z))).collect()
     }
-}
 
-impl Plan {
     /// Whether a lower level is made from 2 × 2 pixels each, so that no tile needs its neighbours.
     pub fn reduces_locally(&self) -> bool {
         matches!(self.overview_resampling, Resampling::Average | Resampling::Nearest | Resampling::Mode)
@@ -206,41 +151,16 @@ impl Plan {
     }
 }
 
-fn nothing(job: &TileJob) -> Error {
-    let extent =
-        if job.bbox.is_some() { "the extent of --bbox" } else { "Web Mercator (85.06° S to 85.06° N)" };
-    let all = if job.inputs.len() > 1 { "none of the inputs" } else { "the raster does not" };
-    let verb = if job.inputs.len() > 1 { "reaches" } else { "reach" };
-    Error::input(&job.inputs[0].path, format!("{all} {verb} into {extent}: no tiles to make"))
-}
-
-/// Bytes of the source window of `side` × `side` target pixels.
-pub(super) fn source_bytes(input: &PlannedInput, method: Resampling, side: usize) -> usize {
-    let reach = side as f64 * input.scale + 2.0 * halo(method, input.scale as f32) as f64 + 2.0;
-    let extent = |limit: usize| reach.min(limit as f64);
-    let area = extent(input.size.width) * extent(input.size.height);
-    (area * (input.selection.sample_type.bytes() * input.selection.bands.len() + 1) as f64) as usize
-}
-
-fn ranges(inputs: &[PlannedInput], base: u8, tile_size: usize) -> Vec<TileRange> {
-    inputs.iter().flat_map(|i| &i.windows).map(|w| TileRange::touching(w, base, tile_size)).collect()
-}
-
-/// Extent of the inputs in degrees, within the box asked for.
-fn bounds(inputs: &[PlannedInput]) -> Bounds {
-    let all = || inputs.iter().flat_map(|i| &i.extent);
-    let least = |f: fn(&Bounds) -> f64| all().map(f).fold(f64::INFINITY, f64::min);
-    let most = |f: fn(&Bounds) -> f64| all().map(f).fold(f64::NEG_INFINITY, f64::max);
-    Bounds {
-        west: longitude(least(|b| b.west)),
-        south: latitude(least(|b| b.south)),
-        east: longitude(most(|b| b.east)),
-        north: latitude(most(|b| b.north)),
+impl PlannedInput {
+    /// Bytes of a pixel with its coverage.
+    pub(super) fn pixel_bytes(&self) -> usize {
+        self.selection.sample_type.bytes() * self.selection.bands.len() + 1
     }
-}
 
-/// The look of pictures of different kinds laid over each other.
-fn common(looks: &[Look]) -> Look {
-    let colour = looks.iter().any(|l| l.is_categorical() || l.picture_bands() == 3);
-    if colour { Look::Rgb } else { Look::Gray }
+    /// Bytes of the source window of `side` × `side` target pixels.
+    pub(super) fn source_bytes(&self, method: Resampling, side: usize) -> usize {
+        let reach = side as f64 * self.scale + 2.0 * halo(method, self.scale as f32) as f64 + 2.0;
+        let extent = |limit: usize| reach.min(limit as f64);
+        (extent(self.size.width) * extent(self.size.height) * self.pixel_bytes() as f64) as usize
+    }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Barrier;
 
-use tileloom::block::{Block, Sample, to_interleaved};
-use tileloom::raster::chunks::{Assembly, ChunkCache, ChunkKey, ChunkLayout};
+use tileloom::block::{Assembly, Block, Sample, to_interleaved};
+use tileloom::raster::chunks::{ChunkCache, ChunkKey, ChunkLayout};
 use tileloom::raster::source::Selection;
 use tileloom::raster::{Description, Source, SourceSpec};
 use tileloom::window::{Size, Window};
@@ -110,7 +110,7 @@ fn assembled(
     let mut assembly = Assembly::new(window, sample_type, bands);
     for (column, row) in layout.covering(&window) {
         let load = || source.read(layout.window(column, row));
-        let chunk = cache.get(ChunkKey { input: 0, column, row }, load)?;
+        let chunk = cache.get(ChunkKey { input: 0, index: layout.index(column, row) }, load)?;
         assert!(assembly.add(&chunk));
     }
     Ok(assembly.finish().expect("chunks leave no gap"))
@@ -128,7 +128,7 @@ fn chunks_that_readers_share_hold_what_gdal_reads_alone() {
             assembled(&cache, source, description, window)
         });
         let all = PICTURE.size.area() * PICTURE.bands;
-        let decoded = cache.decoded_bytes();
+        let decoded = cache.decoded().bytes;
         assert_eq!(decoded == all as u64, capacity > all, "{decoded} bytes decoded of {all}");
         let cache = ChunkCache::new(capacity);
         compare(&strips, &read_serially::<u16>(&strips), |source, description, window| {
