@@ -41,8 +41,8 @@ pub const FILES: [(&str, &str); 27] = [
 const ORIGIN: (f64, f64) = (507_340.0, 5_408_220.0);
 
 /// A geotransform of square pixels, north up, with its upper left corner `east` and `south` of [`ORIGIN`].
-fn utm(pixel: f64, east: f64, south: f64) -> Option<[f64; 6]> {
-    Some([ORIGIN.0 + east, pixel, 0.0, ORIGIN.1 - south, 0.0, -pixel])
+fn utm(pixel: f64, east: f64, south: f64) -> [f64; 6] {
+    [ORIGIN.0 + east, pixel, 0.0, ORIGIN.1 - south, 0.0, -pixel]
 }
 
 /// 8-bit colour of a texture.
@@ -84,7 +84,7 @@ fn pictures(folder: &Path) -> Result<()> {
     let spec = Spec {
         size: (700, 600),
         crs: Some(32633),
-        geotransform: utm(5.0, 0.0, 0.0),
+        geotransform: Some(utm(5.0, 0.0, 0.0)),
         options: &options,
         ..Spec::default()
     };
@@ -94,7 +94,7 @@ fn pictures(folder: &Path) -> Result<()> {
     let spec = Spec {
         size: (211, 173),
         crs: Some(32633),
-        geotransform: utm(11.3, 1234.5, 987.6),
+        geotransform: Some(utm(11.3, 1234.5, 987.6)),
         options: &options,
         ..Spec::default()
     };
@@ -140,7 +140,7 @@ fn values(folder: &Path) -> Result<()> {
     let spec = Spec {
         size,
         crs: Some(32633),
-        geotransform: utm(30.0, -900.0, 700.0),
+        geotransform: Some(utm(30.0, -900.0, 700.0)),
         options: &options,
         nodata: Some(-9999.0),
         ..Spec::default()
@@ -159,7 +159,7 @@ fn values(folder: &Path) -> Result<()> {
 
     let spec = Spec {
         size: (150, 130),
-        geotransform: utm(20.0, 0.0, 0.0),
+        geotransform: Some(utm(20.0, 0.0, 0.0)),
         options: &["COMPRESS=DEFLATE", "PREDICTOR=2", "PHOTOMETRIC=RGB"],
         nodata: None,
         ..spec
@@ -201,7 +201,7 @@ fn masks(folder: &Path) -> Result<()> {
     let spec = Spec {
         size,
         crs: Some(32633),
-        geotransform: utm(16.0, 300.0, 200.0),
+        geotransform: Some(utm(16.0, 300.0, 200.0)),
         options: &options,
         ..Spec::default()
     };

@@ -42,7 +42,7 @@ pub enum Place {
 /// Writes a raster of bands of samples, each row by row.
 pub fn write<T: GdalType + Copy>(path: &Path, spec: &Spec<'_>, bands: Vec<Vec<T>>) -> Result<()> {
     let driver = DriverManager::get_driver_by_name("GTiff")?;
-    let options = RasterCreationOptions::from_iter(spec.options.iter().copied());
+    let options = spec.options.iter().copied().collect::<RasterCreationOptions>();
     let (width, height) = spec.size;
     let count = bands.len();
     let mut dataset =
@@ -107,7 +107,7 @@ pub fn copy_as(from: &Path, to: &Path, sample_type: &str) -> Result<()> {
         from.display()
     );
     let driver = DriverManager::get_driver_by_name("GTiff")?;
-    let options = RasterCreationOptions::from_iter(["COMPRESS=DEFLATE"]);
+    let options = ["COMPRESS=DEFLATE"].into_iter().collect::<RasterCreationOptions>();
     Dataset::open(vrt)?.create_copy(&driver, to, &options)?.close()
 }
 
@@ -123,7 +123,7 @@ fn gcp(point: &[f64; 4]) -> Gcp {
     Gcp { id: String::new(), info: String::new(), pixel, line, x, y, z: 0.0 }
 }
 
-/// A number in 0…1 for each point of a lattice (the finaliser of SplitMix64).
+/// A number in 0…1 for each point of a lattice (the finaliser of `SplitMix64`).
 fn lattice(seed: u64, x: i64, y: i64) -> f64 {
     let mut v = seed
         .wrapping_add((x as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))

@@ -177,7 +177,7 @@ fn agreement(case: &Case) -> Vec<(&'static str, Figures)> {
         let tiles = made(case, method, dir.path());
         let reference = Reference::of(case, method, &tiles, dir.path());
         if *method == "nearest" && !case.part {
-            let expected: BTreeSet<TileCoord> = reference.iter().flat_map(|r| r.filled()).collect();
+            let expected: BTreeSet<TileCoord> = reference.iter().flat_map(Reference::filled).collect();
             let found: BTreeSet<TileCoord> = tiles.keys().copied().collect();
             assert_eq!(found, expected, "{}: tiles that exist", case.path.display());
         }

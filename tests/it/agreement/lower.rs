@@ -111,3 +111,60 @@ fn nearest_takes_the_upper_left_pixel() {
     }
     assert_eq!(same, all);
 }
+
+/// Weights of eight neighbours in a row for the pixel in their middle, of kernels widened by 2.
+fn weights(method: &str) -> [f64; 8] {
+    let kernel = |d: f64| match method {
+        // A triangle.
+        "bilinear" => 1.0 - d,
+        // Keys' convolution with a = −0.5.
+        _ if d < 1.0 => 1.5 * d.powi(3) - 2.5 * d.powi(2) + 1.0,
+        _ => -0.5 * d.powi(3) + 2.5 * d.powi(2) - 4.0 * d + 2.0,
+    };
+    let raw: [f64; 8] = std::array::from_fn(|k| {
+        kernel(((k as f64 - 3.5) / 2.0).abs()).max(if method == "bilinear" { 0.0 } else { -1.0 })
+    });
+    let sum: f64 = raw.iter().sum();
+    raw.map(|w| w / sum)
+}
+
+#[test]
+fn wider_kernels_reach_over_the_borders_of_tiles() {
+    for method in ["bilinear", "cubic"] {
+        let tiles = made("rgb.tif", &["--overview-resampling", method, "-z", "11-16"]);
+        let weights = weights(method);
+        let (mut compared, mut across, mut worst) = (0, 0, 0);
+        for (tile, picture) in tiles.iter().filter(|(t, _)| t.z < 16) {
+            let above = |x: i64, y: i64| {
+                let (x, y) = (x + i64::from(tile.x) * 512, y + i64::from(tile.y) * 512);
+                let child = TileCoord::new(tile.z + 1, (x / 256) as u32, (y / 256) as u32);
+                tiles.get(&child).map_or([0; 4], |p| p.at((x % 256) as usize, (y % 256) as usize))
+            };
+            // Every fifth pixel, and all along the borders.
+            for k in (0..256 * 256).filter(|k| k % 5 == 0 || k % 256 < 2 || k % 256 > 253) {
+                let (x, y) = (k % 256, k / 256);
+                let eight = |v: usize| (0..8).map(move |i| 2 * v as i64 - 3 + i);
+                let mut sums = [0.0; 3];
+                let mut opaque = true;
+                for (row, v) in eight(y).enumerate() {
+                    for (column, u) in eight(x).enumerate() {
+                        let pixel = above(u, v);
+                        opaque &= pixel[3] == 255;
+                        for b in 0..3 {
+                            sums[b] += f64::from(pixel[b]) * weights[row] * weights[column];
+                        }
+                    }
+                }
+                if opaque {
+                    compared += 1;
+                    across += u32::from(eight(x).chain(eight(y)).any(|v| !(0..512).contains(&v)));
+                    let got = picture.at(x, y);
+                    let off = (0..3).map(|b| (f64::from(got[b]) - sums[b].clamp(0.0, 255.0)).abs());
+                    worst = worst.max((off.fold(0.0, f64::max) * 1000.0) as u32);
+                }
+            }
+        }
+        assert!(compared > 20_000 && across > 500, "{compared} compared, {across} across borders");
+        assert!(worst <= 510, "{method}: off by {worst} thousandths of a level");
+    }
+}

@@ -55,7 +55,8 @@ fn case(path: &Path) -> Option<Case> {
     let around = |v: f64, low: f64, high: f64| ((v - reach).max(low), (v + reach).min(high));
     // Across the antimeridian, the middle of the bounds is far away from the raster.
     let across = b[0] == -180.0 && b[2] == 180.0;
-    let (west, east) = if across { (180.0 - 2.0 * reach, 180.0) } else { around(x, b[0], b[2]) };
+    let (west, east) =
+        if across { ((180.0 - 2.0 * reach).max(-180.0), 180.0) } else { around(x, b[0], b[2]) };
     let (south, north) = around(y, b[1], b[3]);
     options.extend(["--bbox".to_owned(), format!("{west:.9},{south:.9},{east:.9},{north:.9}")]);
     let methods = match look {

@@ -16,7 +16,6 @@ fn wrong_usage_is_refused_before_anything_is_touched() {
         &["--min-zoom", "31"],
         &["-z", "3", "--max-zoom", "9"],
         &["-r", "wave"],
-        &["--overview-resampling", "cubic"],
         &["--overview-resampling", "wave"],
         &["--bbox", "20,40,10,50,60"],
         &["--bbox", "10,50,20,40"],
@@ -52,7 +51,6 @@ fn wrong_usage_is_refused_before_anything_is_touched() {
     for (options, word) in [
         (&["--bbox", "10,50,20,40"][..], "WEST,SOUTH,EAST,NORTH"),
         (&["--tile-size", "300"], "256 or 512"),
-        (&["--overview-resampling", "cubic"], "average, nearest or mode"),
         (&["--min-zoom", "9", "--max-zoom", "3"], "9"),
         (&["--config", "nonsense"], "KEY=VALUE"),
     ] {

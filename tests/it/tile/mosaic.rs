@@ -51,7 +51,7 @@ fn later_inputs_lie_over_earlier_ones_and_show_them_where_they_are_invalid() {
     {
         for method in ["nearest", "bilinear", "cubic", "lanczos", "average"] {
             let output = dir.path().join("set");
-            tile(&order.map(|p| p.as_path()), &output, &["-r", method, "--overwrite"]);
+            tile(&order.map(PathBuf::as_path), &output, &["-r", method, "--overwrite"]);
             let tiles = pictures(&output);
             for zoom in [12, 13, 14] {
                 let found = places.map(|place| colour_at(&tiles, zoom, place));
