@@ -52,7 +52,7 @@ fn lower_levels_of_every_kernel_are_those_of_gdal_translate() {
             out
         };
         // Both levels on the extent of the lower one's tiles.
-        let info = Dataset::open(&level(13, &[])).expect("opens");
+        let info = Dataset::open(level(13, &[])).expect("opens");
         let g = info.geo_transform().expect("georeferenced");
         let (w, h) = info.raster_size();
         let edges = [g[0], g[3], g[0] + g[1] * w as f64, g[3] + g[5] * h as f64].map(|v| format!("{v:.9}"));
