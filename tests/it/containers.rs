@@ -4,7 +4,6 @@
 mod atomic;
 pub(crate) mod mbtiles;
 pub(crate) mod pmtiles;
-mod speed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
