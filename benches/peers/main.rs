@@ -279,7 +279,9 @@ fn table(task: &Task, seen: &Seen, only: &[Jobs], mut rounds: Rounds<'_>) -> Res
     }
     if !skipped.is_empty() {
         println!("\nSkipped:\n");
-        skipped.iter().for_each(|why| println!("- {why}"));
+        for why in &skipped {
+            println!("- {why}");
+        }
     }
     Ok(())
 }
@@ -326,7 +328,7 @@ fn curve(task: &Task, seen: &Seen, sides: &[usize], mut rounds: Rounds<'_>) -> R
         rasters::crop_or_repeat(&task.raster, *side, &vrt)?;
         runs.push((side, Task { raster: vrt, levels, ..task.clone() }, Vec::new()));
     }
-    for (_, task, _) in runs.first().into_iter() {
+    if let Some((_, task, _)) = runs.first() {
         let (_, output) = rounds.once(&contestant, task, "output")?;
         remove(&output)?;
     }

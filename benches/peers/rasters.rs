@@ -14,8 +14,9 @@ const SIDE: usize = 2048;
 
 /// Writes an RGB raster of noise at all scales, as rough as aerial imagery: UTM, half a metre, tiled DEFLATE.
 pub fn make(path: &Path) -> Result<()> {
-    let options = ["TILED=YES", "BLOCKXSIZE=512", "BLOCKYSIZE=512", "COMPRESS=DEFLATE", "PREDICTOR=2"];
-    let options = RasterCreationOptions::from_iter(options.into_iter().chain(["INTERLEAVE=PIXEL"]));
+    let tiled = ["TILED=YES", "BLOCKXSIZE=512", "BLOCKYSIZE=512"];
+    let options: RasterCreationOptions =
+        tiled.into_iter().chain(["COMPRESS=DEFLATE", "PREDICTOR=2", "INTERLEAVE=PIXEL"]).collect();
     let driver = DriverManager::get_driver_by_name("GTiff")?;
     let mut dataset = driver.create_with_band_type_with_options::<u8, _>(path, SIDE, SIDE, 3, &options)?;
     dataset.set_spatial_ref(&SpatialRef::from_epsg(32633)?)?;
