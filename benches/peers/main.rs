@@ -30,8 +30,8 @@ struct Args {
     /// Rasters of 8-bit samples to tile [default: one is made]
     rasters: Vec<PathBuf>,
     /// Measured rounds, after one that is not; medians are printed
-    #[arg(short = 'n', long, default_value_t = 3)]
-    rounds: usize,
+    #[arg(short = 'n', long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
     /// Threads or processes each program may compute with [default: the processors granted]
     #[arg(short = 'j', long)]
     threads: Option<usize>,
@@ -111,11 +111,11 @@ fn compare(args: &Args) -> Result<()> {
         }
     }
     println!(
-        "\nMedians of {} rounds in turn, after one that is not measured; `×` is the median over the rounds of the \
+        "\nMedians of {} in turn, after a round that is not measured; `×` is the median over the rounds of the \
          program's figure divided by tileloom's. CPU time is user and system time of all processes, memory the peak of the \
          largest one; tileloom syncs and verifies its output within the time. {threads} threads each on {} processors \
          ({}), of which other processes used {:.0} % meanwhile; tileloom {} with {}.",
-        args.rounds,
+        if args.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", args.rounds) },
         processors(),
         processor(),
         others.percent(),
@@ -150,7 +150,7 @@ fn describe(raster: &Path) -> Result<Seen> {
 /// How measuring goes on.
 struct Rounds<'a> {
     scratch: &'a Path,
-    count: usize,
+    count: u16,
     others: &'a mut Others,
 }
 
