@@ -91,7 +91,9 @@ impl SourceSpec {
     pub fn error(&self, reason: impl Into<String>) -> Error {
         let reason = reason.into();
         let path = format!("{}", self.path.display());
-        let bare = [format!("{path}: "), format!("{path}, ")].iter().find_map(|p| reason.strip_prefix(p));
+        let bare = [format!("{path}: "), format!("{path}, "), format!("`{path}' "), format!("'{path}' ")]
+            .iter()
+            .find_map(|p| reason.strip_prefix(p));
         Error::input(&self.path, bare.map_or_else(|| reason.clone(), str::to_owned))
     }
 }
