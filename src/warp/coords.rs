@@ -6,6 +6,11 @@
 //! asks, the same pixel gets the same coordinates, so tiles have no seams. Where interpolation would be
 //! off by too much a cell carries a finer sub-grid, and where even that fails, exact coordinates.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined into the AVX2 build of a kernel stays baseline code"
+)]
+
 use crate::window::Window;
 
 /// Side of a cell in target pixels; windows begin and end at multiples of it.
@@ -113,6 +118,7 @@ impl CoordGrid {
 
     /// Source positions of the pixel centres in one row of a cell: pixel `(32 · column + i, 32 · row + line)` of the
     /// window goes to `(xs[i], ys[i])`. `false` when the whole cell is outside and nothing was written.
+    #[inline(always)]
     pub fn cell_row(
         &self,
         column: usize,
@@ -128,6 +134,10 @@ impl CoordGrid {
                     (xs[i], ys[i]) = (p.x, p.y);
                 }
             }
+            // Constant steps let the compiler unroll the loops.
+            Cell::Nodes { step: 32, nodes } => interpolate(32, nodes, line, xs, ys),
+            Cell::Nodes { step: 16, nodes } => interpolate(16, nodes, line, xs, ys),
+            Cell::Nodes { step: 8, nodes } => interpolate(8, nodes, line, xs, ys),
             Cell::Nodes { step, nodes } => interpolate(*step, nodes, line, xs, ys),
         }
         true
@@ -135,6 +145,7 @@ impl CoordGrid {
 }
 
 /// Bilinear interpolation of one row of pixel centres between the nodes of a cell.
+#[inline(always)]
 fn interpolate(step: usize, nodes: &[Position], line: usize, xs: &mut [f64; CELL], ys: &mut [f64; CELL]) {
     let per_row = CELL / step + 1;
     let upper = &nodes[line / step * per_row..][..per_row];

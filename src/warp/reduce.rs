@@ -14,7 +14,7 @@ use crate::block::{
 };
 use crate::error::{Error, Result};
 use crate::resampling::Resampling;
-use crate::simd::{Kernel, Level, dispatch};
+use crate::simd::{Kernel, Level, dispatch, halve_bytes};
 use crate::window::{Size, Window};
 
 #[cfg(test)]
@@ -125,7 +125,7 @@ fn halve_samples<T: Mean>(
             Validity::All => {
                 for (pair, target) in samples.chunks_exact(2 * row).zip(halved.chunks_exact_mut(row_out)) {
                     let (upper, lower) = pair.split_at(row);
-                    let rows = FullRows { upper, lower, target, bands };
+                    let rows = FullRows { level, upper, lower, target, bands };
                     match method {
                         Resampling::Average => dispatch(level, rows),
                         Resampling::Nearest => rows.pick(|_| 0),
@@ -143,14 +143,12 @@ fn halve_samples<T: Mean>(
                 let pixels = samples.chunks_exact(2 * row).zip(halved.chunks_exact_mut(row_out));
                 for ((pair, target), (cover, covered)) in pixels.zip(covers) {
                     let (upper, lower) = pair.split_at(row);
-                    let rows = FullRows { upper, lower, target, bands };
-                    match method {
-                        // Most rows of most rasters have no hole.
-                        Resampling::Average if cover.iter().fold(255, |all, &c| all & c) == 255 => {
-                            dispatch(level, rows);
-                            covered.fill(255);
-                        }
-                        _ => rows.halve_covered(cover, covered, method, edges),
+                    let rows = FullRows { level, upper, lower, target, bands };
+                    if method == Resampling::Average {
+                        rows.average_covered(cover, covered, edges);
+                    } else {
+                        let (upper, lower) = cover.split_at(2 * window.width);
+                        rows.halve_covered(upper, lower, covered, method, edges);
                     }
                 }
                 Validity::PerPixel(reduced).simplified()
@@ -164,6 +162,7 @@ fn halve_samples<T: Mean>(
 
 /// Two rows and the row they are reduced to.
 struct FullRows<'a, T> {
+    level: Level,
     upper: &'a [T],
     lower: &'a [T],
     target: &'a mut [T],
@@ -194,10 +193,16 @@ impl<T: Mean> FullRows<'_, T> {
         if bands > CHUNK / 2 {
             return self.average_wide();
         }
+        let bytes = (T::bytes(self.upper), T::bytes(self.lower), T::bytes_mut(self.target));
+        let done = match bytes {
+            (Some(upper), Some(lower), Some(target)) => halve_bytes::<B>(self.level, upper, lower, target),
+            _ => 0,
+        };
+        let (upper, lower) = (&self.upper[2 * done..], &self.lower[2 * done..]);
         // Whole pairs of pixels, so that a chunk is summed over memory as it lies before neighbours are.
         let step = CHUNK / (2 * bands) * 2 * bands;
-        let chunks = self.upper.chunks(step).zip(self.lower.chunks(step));
-        for ((u, l), t) in chunks.zip(self.target.chunks_mut(step / 2)) {
+        let chunks = upper.chunks(step).zip(lower.chunks(step));
+        for ((u, l), t) in chunks.zip(self.target[done..].chunks_mut(step / 2)) {
             let mut sums = [T::Wide::default(); CHUNK];
             for ((sum, u), l) in sums.iter_mut().zip(u).zip(l) {
                 *sum = T::add(*u, *l);
@@ -231,10 +236,44 @@ impl<T: Mean> FullRows<'_, T> {
         }
     }
 
-    /// Reduces pixels whose coverage differs; `cover` holds that of both rows.
-    fn halve_covered(self, cover: &[u8], covered: &mut [u8], method: Resampling, edges: Edges) {
-        let bands = self.bands;
+    /// Averages pixels whose coverage may differ; `cover` holds that of both rows. Most stretches of most rows are
+    /// covered from end to end, or not at all.
+    fn average_covered(self, cover: &[u8], covered: &mut [u8], edges: Edges) {
+        const STRETCH: usize = 16;
+        if cover.iter().fold(255, |all, &c| all & c) == 255 {
+            covered.fill(255);
+            return dispatch(self.level, self);
+        }
+        let Self { level, upper, lower, target, bands } = self;
+        let step = 2 * STRETCH * bands;
         let (upper_cover, lower_cover) = cover.split_at(cover.len() / 2);
+        let covers = upper_cover.chunks(2 * STRETCH).zip(lower_cover.chunks(2 * STRETCH));
+        let samples = upper.chunks(step).zip(lower.chunks(step)).zip(target.chunks_mut(step / 2));
+        for (((uc, lc), out), ((upper, lower), target)) in
+            covers.zip(covered.chunks_mut(STRETCH)).zip(samples)
+        {
+            let rows = FullRows { level, upper, lower, target, bands };
+            let both = uc.iter().zip(lc);
+            let (all, any) = both.fold((255, 0), |(all, any), (u, l)| (all & u & l, any | u | l));
+            if all == 255 {
+                dispatch(level, rows);
+                out.fill(255);
+            } else if any != 0 {
+                rows.halve_covered(uc, lc, out, Resampling::Average, edges);
+            }
+        }
+    }
+
+    /// Reduces pixels whose coverage differs; that of both rows comes along.
+    fn halve_covered(
+        self,
+        upper_cover: &[u8],
+        lower_cover: &[u8],
+        covered: &mut [u8],
+        method: Resampling,
+        edges: Edges,
+    ) {
+        let bands = self.bands;
         let pairs = self.upper.chunks_exact(2 * bands).zip(self.lower.chunks_exact(2 * bands));
         let targets = self.target.chunks_exact_mut(bands).zip(covered);
         for (i, ((u, l), (t, out))) in pairs.zip(targets).enumerate() {
@@ -245,6 +284,11 @@ impl<T: Mean> FullRows<'_, T> {
             }
             let coverage = if method == Resampling::Average {
                 for b in 0..bands {
+                    if c == [255; 4] {
+                        // As where everything is covered, so that the neighbours have no say.
+                        t[b] = T::quarter(T::add(u[b], l[b]), T::add(u[b + bands], l[b + bands]));
+                        continue;
+                    }
                     t[b] = T::weighted_mean([pixels[0][b], pixels[1][b], pixels[2][b], pixels[3][b]], c);
                 }
                 let sum: u16 = c.iter().map(|&c| u16::from(c)).sum();

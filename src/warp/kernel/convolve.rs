@@ -5,10 +5,11 @@
 #![allow(clippy::inline_always, reason = "what is not inlined into the AVX2 build stays baseline code")]
 
 use super::canvas::{Rows, compose};
+use super::fixed::{self, Bytes};
 use super::pixel::{Pixel, Real};
 use super::source::Source;
 use super::weights::{Axis, Taps};
-use super::{CELL, CoordGrid, Edges, Window, for_cells};
+use super::{CELL, Cell, CoordGrid, Edges, Window, for_cells};
 use crate::resampling::Resampling;
 use crate::simd::{Kernel, Level, dispatch, load};
 
@@ -58,7 +59,7 @@ pub(super) fn convolve<T: Pixel>(
         let (sx, sy) = grid.scale(column, row);
         let (x, y) = (Axis::new(method, sx), Axis::new(method, sy));
         let any_covered = method == Resampling::Average;
-        let cell = CellJob { source, grid, column, row, x, y, edges, any_covered };
+        let cell = CellJob { level, source, grid, column, row, x, y, edges, any_covered };
         // The common numbers of bands and taps are constants of their own build.
         match (source.bands, x.taps(), y.taps()) {
             (1, 2, 2) => dispatch(level, Build::<T, 1, 2>(cell, rows, &mut scratch)),
@@ -77,6 +78,7 @@ pub(super) fn convolve<T: Pixel>(
 
 /// One cell to resample.
 struct CellJob<'a, T> {
+    level: Level,
     source: &'a Source<'a, T>,
     grid: &'a CoordGrid,
     column: usize,
@@ -103,21 +105,41 @@ impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N>
         let (mut xs, mut ys) = ([0.0; CELL], [0.0; CELL]);
         let grid = cell.grid;
         scratch.x.forget();
+        let bytes = cell.fixed::<B, N>();
+        let interior = bytes.is_some() && cell.is_interior();
         for line in 0..CELL {
             if !grid.cell_row(cell.column, cell.row, line, &mut xs, &mut ys) {
                 return;
             }
-            // In many maps x hardly depends on the line.
-            cell.x.refill(&xs, cell.source.window.x, &mut scratch.x, LEVEL);
-            cell.y.fill(&ys, cell.source.window.y, &mut scratch.y);
             let x = grid.window().x + (cell.column * CELL) as i64;
             let y = grid.window().y + (cell.row * CELL + line) as i64;
             let (samples, coverage) = rows.run(x, y, CELL);
-            if let Some(extent) = cell.full_extent(&ys, scratch) {
+            if N == 2
+                && interior
+                && let (Some(bytes), Some(target)) = (bytes, T::bytes_mut(samples))
+            {
+                fixed::bilinear_row::<B>(cell.level, bytes, &xs, &ys, target);
+                coverage.fill(255);
+                continue;
+            }
+            // In many maps x hardly depends on the line.
+            cell.x.refill(&xs, cell.source.window.x, &mut scratch.x, LEVEL);
+            cell.y.fill(&ys, cell.source.window.y, &mut scratch.y);
+            let extent = if interior { None } else { cell.full_extent(&ys, scratch) };
+            if let (Some(bytes), true) = (bytes, interior || extent.is_some()) {
+                if let Some(target) = T::bytes_mut(samples) {
+                    if N == 2 {
+                        fixed::bilinear_row::<B>(cell.level, bytes, &xs, &ys, target);
+                    } else {
+                        fixed::row_of_16::<_, B>(cell.level, bytes, &scratch.x, &scratch.y, target);
+                    }
+                }
+                coverage.fill(255);
+            } else if let Some(extent) = extent {
                 cell.full_row::<B, N>(extent, &ys, scratch, samples);
                 coverage.fill(255);
             } else {
-                cell.any_row::<B, N>(&xs, &ys, scratch, samples, coverage);
+                cell.any_row::<B, N>(bytes, &xs, &ys, scratch, samples, coverage);
             }
         }
     }
@@ -131,6 +153,51 @@ struct Extent {
 }
 
 impl<T: Pixel> CellJob<'_, T> {
+    /// The source when pixels all of whose taps are covered are summed in [fixed point](fixed).
+    #[inline(always)]
+    fn fixed<const B: usize, const N: usize>(&self) -> Option<Bytes<'_>> {
+        let applies = match (B, N) {
+            (3 | 4, 2) => self.x.is_plain_bilinear() && self.y.is_plain_bilinear(),
+            (3 | 4, 4) => true,
+            _ => false,
+        };
+        let samples = T::bytes(self.source.samples).filter(|_| applies)?;
+        Some(Bytes { samples, window: self.source.window })
+    }
+
+    /// Whether every tap of every pixel of the cell exists and is fully covered: asked once, for most cells.
+    fn is_interior(&self) -> bool {
+        let positions = match self.grid.cell(self.column, self.row) {
+            Cell::Outside => return false,
+            Cell::Nodes { nodes, .. } => nodes,
+            Cell::Exact(positions) => positions,
+        };
+        let window = self.source.window;
+        let (mut left, mut top, mut right, mut bottom) = (f64::MAX, f64::MAX, f64::MIN, f64::MIN);
+        for p in positions {
+            if !p.is_some() {
+                return false;
+            }
+            (left, right) = (left.min(p.x), right.max(p.x));
+            (top, bottom) = (top.min(p.y), bottom.max(p.y));
+        }
+        // From the first tap on until after the last one; a little more, for interpolation rounds.
+        let reach = |low: f64, high: f64, origin: i64, len: usize, radius: usize| {
+            let (origin, radius) = (origin as f64, radius as f64);
+            let (first, end) = (
+                (low - 0.501 - origin).floor() + 1.0 - radius,
+                (high - 0.499 - origin).floor() + 1.0 + radius,
+            );
+            (first >= 0.0 && end <= len as f64).then_some((first as usize, end as usize))
+        };
+        let columns = reach(left, right, window.x, window.width, self.x.radius());
+        let rows = reach(top, bottom, window.y, window.height, self.y.radius());
+        match (columns, rows) {
+            (Some((left, right)), Some((top, bottom))) => self.source.is_full(left, top, right, bottom),
+            _ => false,
+        }
+    }
+
     /// The columns of base pixels in a row of which every tap exists and is fully covered.
     #[inline(always)]
     fn full_extent(&self, ys: &[f64; CELL], scratch: &Scratch<T>) -> Option<Extent> {
@@ -205,6 +272,7 @@ impl<T: Pixel> CellJob<'_, T> {
     #[inline(always)]
     fn any_row<const B: usize, const N: usize>(
         &self,
+        bytes: Option<Bytes<'_>>,
         xs: &[f64; CELL],
         ys: &[f64; CELL],
         scratch: &mut Scratch<T>,
@@ -218,7 +286,15 @@ impl<T: Pixel> CellJob<'_, T> {
                 continue;
             }
             if self.is_full_at(&scratch.x, &scratch.y, i) {
-                self.full_pixel::<B, N>(scratch, i, target);
+                if let (Some(bytes), Some(target)) = (bytes, T::bytes_mut(target)) {
+                    if N == 2 {
+                        fixed::bilinear_pixel::<B>(bytes, xs[i], ys[i], target);
+                    } else {
+                        fixed::pixel_of_16::<_, B>(bytes, &scratch.x, &scratch.y, i, target);
+                    }
+                } else {
+                    self.full_pixel::<B, N>(scratch, i, target);
+                }
                 *covered = 255;
             } else {
                 self.holed_pixel(scratch, i, xs[i], ys[i], target, covered);

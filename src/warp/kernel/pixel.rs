@@ -61,10 +61,18 @@ pub(crate) trait Pixel: Sample {
     fn from_sum_f64(value: f64) -> Self;
     /// Whether two samples are the same bit pattern.
     fn same_bits(self, other: Self) -> bool;
+    /// The samples, when they are unsigned bytes.
+    fn bytes(_samples: &[Self]) -> Option<&[u8]> {
+        None
+    }
+    /// The samples, when they are unsigned bytes.
+    fn bytes_mut(_samples: &mut [Self]) -> Option<&mut [u8]> {
+        None
+    }
 }
 
 macro_rules! pixels {
-    ($($t:ty, $sum:ty, |$v:ident| $round:expr, |$w:ident| $round_f64:expr, |$a:ident, $b:ident| $same:expr;)*) => {
+    ($($t:ty, $sum:ty, |$v:ident| $round:expr, |$w:ident| $round_f64:expr, |$a:ident, $b:ident| $same:expr $(, $bytes:item $bytes_mut:item)?;)*) => {
         $(#[allow(clippy::cast_lossless)]
         impl Pixel for $t {
             type Sum = $sum;
@@ -76,6 +84,7 @@ macro_rules! pixels {
             fn from_sum_f64($w: f64) -> Self { $round_f64 }
             #[inline(always)]
             fn same_bits(self, other: Self) -> bool { let ($a, $b) = (self, other); $same }
+            $($bytes $bytes_mut)?
         })*
     };
 }
@@ -89,7 +98,9 @@ fn floor_i32(value: f32, low: f32, high: f32) -> i32 {
 
 // `as` saturates; for unsigned types truncation is the floor.
 pixels! {
-    u8, f32, |v| truncate_f32(v + 0.5, 0.0, 255.0) as u8, |w| (w + 0.5) as u8, |a, b| a == b;
+    u8, f32, |v| truncate_f32(v + 0.5, 0.0, 255.0) as u8, |w| (w + 0.5) as u8, |a, b| a == b,
+        #[inline(always)] fn bytes(samples: &[u8]) -> Option<&[u8]> { Some(samples) }
+        #[inline(always)] fn bytes_mut(samples: &mut [u8]) -> Option<&mut [u8]> { Some(samples) };
     i8, f32, |v| floor_i32(v + 0.5, -128.0, 127.0) as i8, |w| (w + 0.5).floor() as i8, |a, b| a == b;
     u16, f32, |v| truncate_f32(v + 0.5, 0.0, 65535.0) as u16, |w| (w + 0.5) as u16, |a, b| a == b;
     i16, f32, |v| floor_i32(v + 0.5, -32768.0, 32767.0) as i16, |w| (w + 0.5).floor() as i16, |a, b| a == b;

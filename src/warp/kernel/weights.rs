@@ -77,6 +77,11 @@ impl Axis {
         self.shape == Shape::Cubic && self.is_plain()
     }
 
+    /// Whether this is the plain bilinear kernel.
+    pub fn is_plain_bilinear(self) -> bool {
+        self.shape == Shape::Bilinear && self.is_plain()
+    }
+
     #[inline(always)]
     fn is_plain(self) -> bool {
         self.scale <= 1.0
