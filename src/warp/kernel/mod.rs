@@ -26,7 +26,7 @@
 //! A result depends on the absolute target pixel and the source alone, not on the window that asked:
 //! neighbouring tiles have no seams. Sums are 32-bit floats for 8- and 16-bit samples and doubles for all
 //! others; unsigned bytes in pixels of three or four bands under 2 × 2 or 4 × 4 taps are summed in
-//! [fixed point](fixed), which differs in few samples by one.
+//! fixed point, which differs in few samples by one.
 
 mod canvas;
 mod convolve;
