@@ -161,7 +161,8 @@ impl Pyramid {
     pub fn most_waiting(&self, swath: u32) -> usize {
         let levels = usize::from(self.root().saturating_sub(self.min));
         let rows = self.ranges.iter().map(|r| r.parent(self.span).y.len()).max().unwrap_or(0);
-        swath as usize * 2 + rows.div_ceil(swath.max(1) as usize) * 2 + levels * 4
+        let columns: usize = self.ranges.iter().map(|r| r.parent(self.span).x.len()).sum();
+        (swath as usize).min(columns) * 2 + rows.div_ceil(swath.max(1) as usize) * 2 + levels * 4
     }
 
     fn children(&self, tile: TileCoord) -> [Option<TileCoord>; 4] {
