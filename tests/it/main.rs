@@ -4,6 +4,7 @@ mod agreement;
 mod cli;
 mod common;
 mod containers;
+mod golden;
 mod lesson;
 mod overviews;
 mod samples;
