@@ -18,9 +18,11 @@ use crate::Result;
 
 /// The first argument that makes the benchmark a relay; then come a file for what the program prints, and the command.
 pub const RELAY: &str = "--relay";
+/// Stands between commands that run one after the other.
+const THEN: &str = "--then";
 
 /// What a run used.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Seconds of CPU time, user and system, of the whole process tree.
     pub cpu: f64,
@@ -32,23 +34,24 @@ pub struct Usage {
     ended_well: bool,
 }
 
-/// Runs the command in the arguments after [`RELAY`] and prints its [`Usage`] as JSON.
+/// Runs the commands in the arguments after [`RELAY`] and prints their [`Usage`] as JSON.
 pub fn relay(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let usage = || -> Result<Usage> {
         let log = File::create(args.next().ok_or("no file for the log")?)?;
-        let program = args.next().ok_or("no program")?;
+        let args: Vec<OsString> = args.collect();
         let begun = Instant::now();
-        let status = Command::new(program)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?
-            .wait()?;
+        let mut ended_well = true;
+        for command in args.split(|arg| arg == THEN) {
+            let [program, args @ ..] = command else { return Err("no program".into()) };
+            let mut command = Command::new(program);
+            let command = command.args(args).stdin(Stdio::null());
+            let status = command.stdout(log.try_clone()?).stderr(log.try_clone()?).spawn()?.wait()?;
+            ended_well = ended_well && status.success();
+        }
         let wall = begun.elapsed().as_secs_f64();
         let used = getrusage(UsageWho::RUSAGE_CHILDREN)?;
         let cpu = (used.user_time() + used.system_time()).num_microseconds() as f64 / 1e6;
-        Ok(Usage { cpu, wall, memory: used.max_rss() as u64 * 1024, ended_well: status.success() })
+        Ok(Usage { cpu, wall, memory: used.max_rss() as u64 * 1024, ended_well })
     };
     match usage().and_then(|usage| Ok(serde_json::to_string(&usage)?)) {
         Ok(json) => {
@@ -62,15 +65,17 @@ pub fn relay(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Runs a command and measures it; an error quotes the last line it printed. Data still waiting to be written by
-/// whoever ran before is written first, lest this run pays for it.
-pub fn run<S: AsRef<OsStr>>(command: &[S], scratch: &Path) -> Result<Usage> {
+/// Runs commands one after the other and measures them together; an error quotes the last line they printed. Data still
+/// waiting to be written by whoever ran before is written first, lest this run pays for it.
+pub fn run<S: AsRef<OsStr>>(commands: &[Vec<S>], scratch: &Path) -> Result<Usage> {
     rustix::fs::sync();
     let log = scratch.join("log");
+    let commands: Vec<Vec<&OsStr>> = commands.iter().map(|c| c.iter().map(AsRef::as_ref).collect()).collect();
+    let args = commands.join(&OsStr::new(THEN));
     let relay = Command::new(std::env::current_exe()?)
         .arg(RELAY)
         .arg(&log)
-        .args(command)
+        .args(args)
         .stdin(Stdio::null())
         .output()?;
     if !relay.status.success() {

@@ -1,10 +1,14 @@
-//! What a program made: how many tiles, how large, and how far their pixels are from another program's.
+//! What a program made: how many tiles, how large, and how far their pixels are from another program's. Tiles are decoded
+//! by GDAL.
 
 use std::fs::{self, File};
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use png::Transformations;
+use gdal::Dataset;
+use gdal::raster::ColorTable;
+use gdal::vsi::{create_mem_file, unlink_mem_file};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::Result;
@@ -25,8 +29,19 @@ pub enum Container {
 pub struct Extent {
     /// Tiles that can be asked for.
     pub tiles: u64,
-    /// Bytes of all PNG files, or of the archive.
+    /// Bytes of all tile files, or of the archive.
     pub bytes: u64,
+}
+
+/// A set of tiles, to look into.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it comes in.
+    pub container: Container,
+    /// Extension of tile files.
+    pub extension: &'static str,
 }
 
 impl Container {
@@ -38,45 +53,47 @@ impl Container {
             Self::Pmtiles => format!("{name}.pmtiles"),
         })
     }
+}
 
+impl Set {
     /// Counts what is there.
-    pub fn extent(self, path: &Path) -> Result<Extent> {
-        let tiles = match self {
-            Self::Folder => {
+    pub fn extent(&self) -> Result<Extent> {
+        let tiles = match self.container {
+            Container::Folder => {
                 let mut extent = Extent { tiles: 0, bytes: 0 };
-                pngs(path, &mut |file| {
+                self.files(&self.path, &mut |file| {
                     extent.tiles += 1;
                     extent.bytes += fs::metadata(file)?.len();
                     Ok(())
                 })?;
                 return Ok(extent);
             }
-            Self::Mbtiles => {
+            Container::Mbtiles => {
                 let count = "SELECT count(*) FROM tiles";
-                database(path)?.query_row(count, [], |row| row.get::<_, i64>(0))?.unsigned_abs()
+                self.database()?.query_row(count, [], |row| row.get::<_, i64>(0))?.unsigned_abs()
             }
-            Self::Pmtiles => {
+            Container::Pmtiles => {
                 // Header of version 3: the number of addressed tiles stands at byte 72.
                 let mut header = [0; 127];
-                File::open(path)?.read_exact(&mut header)?;
+                File::open(&self.path)?.read_exact(&mut header)?;
                 header[72..80].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
             }
         };
-        Ok(Extent { tiles, bytes: fs::metadata(path)?.len() })
+        Ok(Extent { tiles, bytes: fs::metadata(&self.path)?.len() })
     }
 
     /// Columns and rows of the tiles of a level, in order; none of an archive whose index is not read here.
-    fn addresses(self, path: &Path, level: u8) -> Result<Vec<(u32, u32)>> {
+    fn addresses(&self, level: u8) -> Result<Vec<(u32, u32)>> {
         let mut found = Vec::new();
-        match self {
-            Self::Folder => pngs(&path.join(level.to_string()), &mut |file| {
+        match self.container {
+            Container::Folder => self.files(&self.path.join(level.to_string()), &mut |file| {
                 let number = |part: Option<&std::ffi::OsStr>| part?.to_str()?.parse().ok();
                 let column = number(file.parent().and_then(Path::file_name));
                 found.extend(column.zip(number(file.file_stem())));
                 Ok(())
             })?,
-            Self::Mbtiles => {
-                let database = database(path)?;
+            Container::Mbtiles => {
+                let database = self.database()?;
                 let mut query =
                     database.prepare("SELECT tile_column, tile_row FROM tiles WHERE zoom_level = ?")?;
                 for row in query.query_map([level], |row| Ok((row.get(0)?, row.get(1)?)))? {
@@ -84,80 +101,123 @@ impl Container {
                     found.push((column, (1 << level) - 1 - row_from_south));
                 }
             }
-            Self::Pmtiles => {}
+            Container::Pmtiles => {}
         }
         found.sort_unstable();
         Ok(found)
     }
 
-    fn tile(self, path: &Path, level: u8, (column, row): (u32, u32)) -> Result<Vec<u8>> {
-        match self {
-            Self::Folder => Ok(fs::read(path.join(format!("{level}/{column}/{row}.png")))?),
-            Self::Mbtiles => {
+    fn tile(&self, level: u8, (column, row): (u32, u32)) -> Result<Vec<u8>> {
+        match self.container {
+            Container::Folder => {
+                let name = format!("{level}/{column}/{row}.{}", self.extension);
+                Ok(fs::read(self.path.join(name))?)
+            }
+            Container::Mbtiles => {
                 let sql =
                     "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?";
                 let row_from_south = (1u32 << level) - 1 - row;
-                Ok(database(path)?.query_row(sql, (level, column, row_from_south), |row| row.get(0))?)
+                Ok(self.database()?.query_row(sql, (level, column, row_from_south), |row| row.get(0))?)
             }
-            Self::Pmtiles => Err("tiles of PMTiles archives are not read here".into()),
+            Container::Pmtiles => Err("tiles of PMTiles archives are not read here".into()),
         }
+    }
+
+    fn files(&self, folder: &Path, each: &mut impl FnMut(&Path) -> Result<()>) -> Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                self.files(&path, each)?;
+            } else if path.extension().is_some_and(|e| e == self.extension) {
+                each(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn database(&self) -> Result<Connection> {
+        Ok(Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
     }
 }
 
-/// Mean absolute difference of the pixels of two tile sets of the same kind, in levels of 255, where both are opaque:
-/// of up to `count` tiles that both have, spread over a level. `None` when there is nothing to compare.
-pub fn difference(
-    container: Container,
-    [one, other]: [&Path; 2],
-    level: u8,
-    count: usize,
-) -> Result<Option<f64>> {
-    let theirs = container.addresses(other, level)?;
-    let mut common = container.addresses(one, level)?;
-    common.retain(|address| theirs.binary_search(address).is_ok());
-    let (mut sum, mut samples) = (0u64, 0u64);
-    for address in common.iter().step_by(common.len().div_ceil(count).max(1)) {
-        let a = rgba(&container.tile(one, level, *address)?)?;
-        let b = rgba(&container.tile(other, level, *address)?)?;
-        if a.len() != b.len() {
-            return Err("tiles differ in size".into());
+/// How far the pixels of two tile sets are apart, where both are opaque.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// Mean absolute difference of the samples, levels of 255.
+    pub mean: f64,
+    /// Peak signal-to-noise ratio, dB; infinite when nothing differs.
+    pub psnr: f64,
+    /// Mean absolute difference of heights encoded in the pixels, metres.
+    pub metres: f64,
+}
+
+impl Difference {
+    /// Of up to `count` tiles that both sets have, spread over a level; `None` when there is nothing to compare.
+    pub fn between(one: &Set, other: &Set, level: u8, count: usize) -> Result<Option<Self>> {
+        let theirs = other.addresses(level)?;
+        let mut common = one.addresses(level)?;
+        common.retain(|address| theirs.binary_search(address).is_ok());
+        let (mut sum, mut squares, mut metres, mut pixels) = (0u64, 0u64, 0.0, 0u64);
+        for address in common.iter().step_by(common.len().div_ceil(count).max(1)) {
+            let a = rgba(&one.tile(level, *address)?)?;
+            let b = rgba(&other.tile(level, *address)?)?;
+            if a.len() != b.len() {
+                return Err("tiles differ in size".into());
+            }
+            for (a, b) in a.iter().zip(&b).filter(|(a, b)| a[3] == 255 && b[3] == 255) {
+                for band in 0..3 {
+                    let apart = u64::from(a[band].abs_diff(b[band]));
+                    sum += apart;
+                    squares += apart * apart;
+                }
+                metres += (height(*a) - height(*b)).abs();
+                pixels += 1;
+            }
         }
-        for (a, b) in a.iter().zip(&b).filter(|(a, b)| a[3] == 255 && b[3] == 255) {
-            sum += (0..3).map(|band| u64::from(a[band].abs_diff(b[band]))).sum::<u64>();
-            samples += 3;
-        }
+        let samples = (pixels * 3) as f64;
+        Ok((pixels > 0).then(|| Self {
+            mean: sum as f64 / samples,
+            psnr: 10.0 * (255.0 * 255.0 * samples / squares as f64).log10(),
+            metres: metres / pixels as f64,
+        }))
     }
-    Ok((samples > 0).then(|| sum as f64 / samples as f64))
+}
+
+/// What the pixel of a terrain tile says, metres above -10000.
+fn height([r, g, b, _]: [u8; 4]) -> f64 {
+    f64::from(u32::from_be_bytes([0, r, g, b])) * 0.1
 }
 
 fn rgba(bytes: &[u8]) -> Result<Vec<[u8; 4]>> {
-    let mut decoder = png::Decoder::new(Cursor::new(bytes));
-    decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
-    let mut reader = decoder.read_info()?;
-    let mut samples = vec![0; reader.output_buffer_size().ok_or("a tile of unheard-of size")?];
-    let info = reader.next_frame(&mut samples)?;
-    samples.truncate(info.buffer_size());
-    Ok(match info.color_type {
-        png::ColorType::GrayscaleAlpha => {
-            samples.as_chunks::<2>().0.iter().map(|&[grey, alpha]| [grey, grey, grey, alpha]).collect()
-        }
-        _ => samples.as_chunks::<4>().0.to_vec(),
-    })
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("/vsimem/tile{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    create_mem_file(&name, bytes.to_vec())?;
+    let pixels = pixels(Path::new(&name));
+    unlink_mem_file(&name)?;
+    pixels
 }
 
-fn pngs(folder: &Path, each: &mut impl FnMut(&Path) -> Result<()>) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            pngs(&path, each)?;
-        } else if path.extension().is_some_and(|e| e == "png") {
-            each(&path)?;
-        }
-    }
-    Ok(())
-}
-
-fn database(path: &Path) -> Result<Connection> {
-    Ok(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+fn pixels(path: &Path) -> Result<Vec<[u8; 4]>> {
+    let dataset = Dataset::open(path)?;
+    let size = dataset.raster_size();
+    let band = |n: usize| -> Result<Vec<u8>> {
+        Ok(dataset.rasterband(n)?.read_as::<u8>((0, 0), size, size, None)?.data().to_vec())
+    };
+    let bands = (1..=dataset.raster_count()).map(band).collect::<Result<Vec<_>>>()?;
+    let colour = |table: &ColorTable<'_>, n| {
+        table.entry_as_rgb(n).map_or([0; 4], |e| [e.r, e.g, e.b, e.a].map(|v| v as u8))
+    };
+    let first = dataset.rasterband(1)?;
+    let table = first.color_table();
+    let table = table.map(|table| (0..table.entry_count()).map(|n| colour(&table, n)).collect::<Vec<_>>());
+    let pixel = |k: usize| match (&bands[..], &table) {
+        ([index], Some(table)) => table.get(usize::from(index[k])).copied().unwrap_or_default(),
+        ([grey], None) => [grey[k], grey[k], grey[k], 255],
+        ([grey, alpha], _) => [grey[k], grey[k], grey[k], alpha[k]],
+        ([r, g, b], _) => [r[k], g[k], b[k], 255],
+        ([r, g, b, alpha, ..], _) => [r[k], g[k], b[k], alpha[k]],
+        ([], _) => [0; 4],
+    };
+    Ok((0..size.0 * size.1).map(pixel).collect())
 }
