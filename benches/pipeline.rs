@@ -1,12 +1,18 @@
 //! What the pipeline is worth: the same job as a plain loop, as workers that write under one mutex, and as the
-//! pipeline. Prints markdown. `cargo bench --bench pipeline`; without `--bench` (`cargo test`) a short round.
+//! pipeline; and each place where only one thread at a time can be. Prints markdown. `cargo bench --bench pipeline`; without `--bench` (`cargo test`) a short round.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ndarray::Array3;
+use tileloom::block::{Block, Samples, Validity};
+use tileloom::grid::TileCoord;
 use tileloom::pipeline::{Job, Limits, Monitor, Order, Outcome, Sink, Stats, one, run, run_serial};
+use tileloom::pyramid::{Nursery, Pyramid, TileRange};
+use tileloom::raster::chunks::{ChunkCache, ChunkKey};
+use tileloom::window::Window;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of a window, and of what becomes of it.
@@ -229,6 +235,61 @@ fn overhead(tasks: usize) {
     println!();
 }
 
+/// Each place where only one thread at a time can be, and how many cores it could serve.
+fn serial_sections(tasks: usize) {
+    /// Tiles of a metatile and its share of the nodes above; chunks it reads.
+    const TILES: f64 = 21.25;
+    const CHUNKS: f64 = 9.0;
+    println!("Serial sections, uncontended, with tasks of {TILES} tiles; cores at 1000 µs per tile:\n");
+    println!("| section | ns each | times per task | µs per tile | cores it feeds |\n|:--|--:|--:|--:|--:|");
+    let row = |name: &str, each: f64, times: f64| {
+        let tile = each * times / TILES / 1e3;
+        println!("| {name} | {each:.0} | {times:.0} | {tile:.3} | {:.0} |", 1e3 / tile);
+    };
+    let timed = |count: usize, mut work: Box<dyn FnMut(usize) + '_>| {
+        let begun = Instant::now();
+        (0..count).for_each(&mut *work);
+        begun.elapsed().as_nanos() as f64 / count as f64
+    };
+
+    // On one core nothing overlaps: all CPU time of reader, pool and writer together, more than any lock is held.
+    let limits = Limits { readers: 1, threads: 1, memory: 256 * WINDOW, order: Order::Arrival };
+    let cpu = || cpu_seconds().unwrap_or_default();
+    let begun = cpu();
+    empty(tasks, &limits, Duration::ZERO, Duration::ZERO);
+    row("plan, permit, queues and counters (all CPU)", (cpu() - begun) * 1e9 / tasks as f64, 1.0);
+
+    for (name, resident) in [("chunk cache, hit", 512), ("chunk cache, miss among 512", 512)] {
+        let cache = ChunkCache::new(resident * 16);
+        let load = || Ok(chunk());
+        let get = |index: usize| drop(cache.get(ChunkKey { input: 0, index }, load));
+        (0..resident).for_each(get);
+        let miss = name.contains("miss");
+        let each = timed(tasks, Box::new(|i| get(if miss { resident + i } else { i % resident })));
+        row(name, each, CHUNKS);
+    }
+
+    let side = 256;
+    let range = TileRange { x: 0..side, y: 0..side };
+    let pyramid = Pyramid::new(8, 0, 0, vec![range]).expect("has tiles");
+    let nursery = Nursery::new(&pyramid);
+    let all = (side * side) as usize;
+    let arrive = |i: usize| {
+        let mut child = TileCoord::new(8, i as u32 % side, i as u32 / side);
+        while let Some((node, _)) = nursery.arrive(child, Some(())) {
+            child = node;
+        }
+    };
+    row("nursery of waiting nodes", timed(all, Box::new(arrive)), 4.0 / 3.0);
+    println!();
+}
+
+/// A chunk of 16 bytes.
+fn chunk() -> Block {
+    let samples = Samples::U8(Array3::zeros((1, 1, 15)));
+    Block { window: Window::new(0, 0, 15, 1), samples, validity: Validity::All }
+}
+
 fn main() {
     let full = std::env::args().any(|argument| argument == "--bench");
     let (windows, rounds, tasks) = if full { (300, 4, 100_000) } else { (8, 1, 1000) };
@@ -258,6 +319,7 @@ fn main() {
     );
 
     overhead(tasks);
+    serial_sections(tasks);
 
     // Sleeping tasks stand in for cores this machine may not have.
     let (threads, each) = (64, Duration::from_millis(10));

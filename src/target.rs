@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::grid::MAX_ZOOM;
 
+/// Most files a spool is made of: threads that write to different files do not wait for each other.
+pub(crate) const SEGMENTS: usize = 64;
+
 /// What an output is to the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shape {
@@ -75,7 +78,9 @@ impl Target {
         }
         inspect(&names.target, shape, self.overwrite)?;
         remove_stale(&names.partial)?;
-        remove_stale(&names.spool)?;
+        for segment in 0..SEGMENTS {
+            remove_stale(&names.segment(segment))?;
+        }
         Ok(Claim { names, shape, overwrite: self.overwrite, _lock: lock })
     }
 }
@@ -135,6 +140,16 @@ impl Names {
     }
 }
 
+impl Names {
+    /// The name of a segment of the spool.
+    fn segment(&self, number: usize) -> PathBuf {
+        match number {
+            0 => self.spool.clone(),
+            _ => add_suffix(&self.spool, &format!("-{number}")),
+        }
+    }
+}
+
 /// A target that this run alone writes to. Dropping it removes the unfinished work and the lock.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -150,9 +165,9 @@ impl Claim {
         &self.names.partial
     }
 
-    /// The name of the spool; nothing stands there yet.
-    pub(crate) fn spool(&self) -> &Path {
-        &self.names.spool
+    /// The name of a segment of the spool, below [`SEGMENTS`]; nothing stands there yet.
+    pub(crate) fn segment(&self, number: usize) -> PathBuf {
+        self.names.segment(number)
     }
 
     /// The final name.
@@ -175,7 +190,7 @@ impl Claim {
     /// # Errors
     /// [`Error::Output`] when a rename fails, or when something appeared under the final name that may not be
     /// replaced; the final name then stands for what it stood for before.
-    pub(crate) fn commit(self) -> Result<()> {
+    pub(crate) fn commit(&self) -> Result<()> {
         let Names { target, parent, partial, aside, .. } = &self.names;
         let existing = inspect(target, self.shape, self.overwrite)?;
         sync_folder(parent).map_err(|e| failed(parent, "cannot be synced", &e))?;
@@ -199,7 +214,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.names.spool);
+        for segment in 0..SEGMENTS {
+            let _ = fs::remove_file(self.names.segment(segment));
+        }
         let _ = match self.shape {
             Shape::Folder => fs::remove_dir_all(&self.names.partial),
             Shape::File => fs::remove_file(&self.names.partial),
@@ -428,7 +445,7 @@ mod tests {
             fs::create_dir(&home).expect("home");
             let target =
                 Target { tmp_dir: Some(dir.path().to_owned()), ..Target::new(home.join("a.mbtiles")) };
-            target.claim(Shape::File).expect("free").spool().to_owned()
+            target.claim(Shape::File).expect("free").segment(0)
         };
         let (a, b) = (spool("a"), spool("b"));
         assert_ne!(a, b);

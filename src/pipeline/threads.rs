@@ -6,10 +6,12 @@
 //! queue closes, the writer drops its sink. *The run was cancelled*: the same, but the monitor closes the gate.
 //! Each thread notes its failure before it lets go of its sender, so a closed queue and an open gate mean
 //! that all went well.
+//!
+//! What a sink does to finish may be cut into parts; [`side_by_side`] gives it threads for that.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -337,4 +339,49 @@ fn write_task<T: Send, S: Sink<Error: Send>>(
     clock.tasks += 1;
     drop(permit);
     Some(())
+}
+
+/// Does the parts `0..parts` of a piece of work on `threads` threads (0 counts as 1), each with a state of its own from
+/// `start`. Parts are begun in order; the calling thread waits.
+///
+/// # Errors
+/// The first error or panic of a part; no part is begun after it.
+pub fn side_by_side<X, E: Send>(
+    threads: usize,
+    parts: u64,
+    start: impl Fn() -> X + Sync,
+    work: impl Fn(&mut X, u64) -> Result<(), E> + Sync,
+) -> Result<(), Cause<E>> {
+    let next = AtomicU64::new(0);
+    let failure = Mutex::new(None);
+    let body = || {
+        let begun = attempt(|| {
+            let mut state = start();
+            loop {
+                let part = next.fetch_add(1, Ordering::Relaxed);
+                if part >= parts {
+                    return Ok(());
+                }
+                work(&mut state, part)?;
+            }
+        });
+        if let Err(cause) = begun {
+            next.store(parts, Ordering::Relaxed);
+            lock(&failure).get_or_insert(cause);
+        }
+    };
+    thread::scope(|scope| {
+        for number in 0..threads.max(1).min(usize::try_from(parts).unwrap_or(usize::MAX)) {
+            let started = thread::Builder::new().name(format!("part-{number}")).spawn_scoped(scope, body);
+            match started {
+                Ok(_) => {}
+                // Fewer threads do the same.
+                Err(_) if number > 0 => break,
+                Err(error) => {
+                    lock(&failure).get_or_insert(Cause::NoThread(error.to_string()));
+                }
+            }
+        }
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }

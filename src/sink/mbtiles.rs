@@ -13,13 +13,15 @@
 
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::{Error, Result};
-use crate::sink::spool::{Order, Sorted, Spool};
+use crate::sink::order::Order;
+use crate::sink::spool::{Sorted, Spool};
 use crate::sink::target::{Claim, failed};
-use crate::sink::{EncodedTile, OutputKind, Target, TileSink, Written};
+use crate::sink::{Deposited, Depot, TileSink, Written};
 use crate::tileset::TilesetInfo;
 
 /// Tiles of a transaction.
@@ -87,36 +89,34 @@ const INSERT_DATA: &str = "INSERT INTO tiles_data (tile_data_id, tile_data) VALU
 #[derive(Debug)]
 pub struct MbtilesSink {
     spool: Spool,
-    claim: Claim,
+    claim: Arc<Claim>,
+    depot: Depot,
     info: TilesetInfo,
     _writer_thread: PhantomData<*mut ()>,
 }
 
 impl MbtilesSink {
-    /// Creates the spool.
-    ///
-    /// # Errors
-    /// [`Error::Output`] when the target may not be written, [`Error::Internal`] for metadata no reader would take.
-    pub fn create(target: &Target, info: TilesetInfo) -> Result<Self> {
-        info.validate()?;
-        let claim = target.claim(OutputKind::Mbtiles)?;
-        let spool = Spool::create(claim.spool(), Order::Columns)?;
-        Ok(Self { spool, claim, info, _writer_thread: PhantomData })
+    pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo) -> Self {
+        Self { spool: Spool::new(Order::Columns), claim, depot, info, _writer_thread: PhantomData }
     }
 }
 
 impl TileSink for MbtilesSink {
-    fn write(&mut self, tile: EncodedTile) -> Result<()> {
-        self.spool.write(&tile)
+    fn depot(&self) -> &Depot {
+        &self.depot
+    }
+
+    fn accept(&mut self, tile: Deposited) -> Result<()> {
+        self.spool.add(&tile)
     }
 
     fn finish(self: Box<Self>) -> Result<Written> {
-        let Self { spool, claim, info, .. } = *self;
-        let mut tiles = spool.finish()?;
+        let Self { spool, claim, depot, info, .. } = *self;
+        let tiles = spool.finish(&depot)?;
         let (min_zoom, max_zoom) = tiles.zooms();
         // Held open all the time: it hears of writes that the system could not carry out later.
         let file = claim.create_partial()?;
-        assemble(&mut tiles, &info.with_zooms(min_zoom, max_zoom), claim.partial())?;
+        assemble(&tiles, &info.with_zooms(min_zoom, max_zoom), claim.partial())?;
         verify(&tiles, claim.partial())?;
         file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))?;
         let bytes = file.metadata().map_err(|e| failed(claim.partial(), "cannot be inspected", &e))?.len();
@@ -159,8 +159,8 @@ impl Fault {
 }
 
 /// Builds the database from the spool.
-fn assemble(tiles: &mut Sorted, info: &TilesetInfo, path: &Path) -> Result<()> {
-    let mut build = || -> Result<(), Fault> {
+fn assemble(tiles: &Sorted, info: &TilesetInfo, path: &Path) -> Result<()> {
+    let build = || -> Result<(), Fault> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags)?;
         db.execute_batch(SETTINGS)?;
@@ -186,22 +186,26 @@ fn assemble(tiles: &mut Sorted, info: &TilesetInfo, path: &Path) -> Result<()> {
 }
 
 /// Every tile with its bytes.
-fn insert_plain(db: &Connection, tiles: &mut Sorted) -> Result<(), Fault> {
+fn insert_plain(db: &Connection, tiles: &Sorted) -> Result<(), Fault> {
     let mut insert = db.prepare(INSERT_PLAIN)?;
+    let mut bytes = Vec::new();
     for i in 0..tiles.len() {
         next_transaction(db, i)?;
-        let tile = tiles.tile(i).coord;
-        insert.execute(params![tile.z, tile.x, tile.tms_y(), tiles.read(i)?])?;
+        let tile = tiles.coord(i);
+        bytes.resize(tiles.tile(i).len as usize, 0);
+        tiles.read(i, &mut bytes)?;
+        insert.execute(params![tile.z, tile.x, tile.tms_y(), bytes])?;
     }
     Ok(())
 }
 
 /// Every tile with the number of its bytes, which are numbered as they first occur.
-fn insert_shared(db: &Connection, tiles: &mut Sorted) -> Result<(), Fault> {
+fn insert_shared(db: &Connection, tiles: &Sorted) -> Result<(), Fault> {
     let mut insert_address = db.prepare(INSERT_ADDRESS)?;
     let mut insert_data = db.prepare(INSERT_DATA)?;
     let mut numbers = vec![0u32; tiles.distinct()];
     let mut last = 0;
+    let mut bytes = Vec::new();
     for i in 0..tiles.len() {
         next_transaction(db, i)?;
         let tile = tiles.tile(i);
@@ -209,9 +213,12 @@ fn insert_shared(db: &Connection, tiles: &mut Sorted) -> Result<(), Fault> {
         if *number == 0 {
             last += 1;
             *number = last;
-            insert_data.execute(params![last, tiles.read(i)?])?;
+            bytes.resize(tile.len as usize, 0);
+            tiles.read(i, &mut bytes)?;
+            insert_data.execute(params![last, bytes])?;
         }
-        insert_address.execute(params![tile.coord.z, tile.coord.x, tile.coord.tms_y(), *number])?;
+        let coord = tiles.coord(i);
+        insert_address.execute(params![coord.z, coord.x, coord.tms_y(), *number])?;
     }
     Ok(())
 }
@@ -264,4 +271,78 @@ fn verify(tiles: &Sorted, path: &Path) -> Result<()> {
         return Err(Error::output(path, reason));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::TileFormat;
+    use crate::grid::{Bounds, TileCoord};
+    use crate::sink::{EncodedTile, OutputKind, Target, create};
+
+    fn info() -> TilesetInfo {
+        let bounds = Bounds { west: -10.0, south: 40.0, east: 10.0, north: 50.0 };
+        TilesetInfo::new("set", bounds, TileFormat::Png, 256)
+    }
+
+    /// Bytes that tell which tile they are of.
+    fn bytes(number: u32, len: usize) -> Vec<u8> {
+        let mut bytes = number.wrapping_mul(2_654_435_761).to_le_bytes().repeat(len / 4 + 1);
+        bytes.truncate(len);
+        bytes
+    }
+
+    /// Writes tiles of the given lengths, of which those with equal numbers are equal, and has `SQLite` judge.
+    fn judged(tiles: &[(u32, usize)]) -> Written {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("set.mbtiles");
+        let mut sink = create(OutputKind::Mbtiles, &Target::new(&path), info()).expect("created");
+        let at = |index: usize| TileCoord::new(9, index as u32 / 512, index as u32 % 512);
+        for (index, (number, len)) in tiles.iter().enumerate().rev() {
+            sink.write(EncodedTile::new(at(index), bytes(*number, *len))).expect("written");
+        }
+        let written = sink.finish().expect("finished");
+        let db = Connection::open(&path).expect("opened");
+        let check: String = db.query_row("PRAGMA integrity_check", [], |r| r.get(0)).expect("checked");
+        assert_eq!(check, "ok");
+        let mut query = db
+            .prepare(
+                "SELECT tile_data FROM tiles WHERE zoom_level = 9 AND tile_column = ?1 AND tile_row = ?2",
+            )
+            .expect("query");
+        for (index, (number, len)) in tiles.iter().enumerate() {
+            let coord = at(index);
+            let found: Vec<u8> =
+                query.query_row(params![coord.x, coord.tms_y()], |r| r.get(0)).expect("found");
+            assert!(found == bytes(*number, *len), "tile {index} of {len} bytes");
+        }
+        written
+    }
+
+    #[test]
+    fn tiles_around_every_limit_of_a_page_come_back() {
+        let mut lens: Vec<usize> = (4..20).chain(460..500).chain(4030..4100).collect();
+        for pages in 1..4 {
+            // Between the least and the most that stays in a leaf, beside whole overflow pages.
+            lens.extend((4092 * pages + 460)..(4092 * pages + 500));
+            lens.extend((4092 * pages + 4030)..(4092 * pages + 4100));
+        }
+        lens.extend([1_000_000, 300_001]);
+        let tiles: Vec<_> = lens.into_iter().enumerate().map(|(i, len)| (i as u32, len)).collect();
+        assert_eq!(judged(&tiles).duplicates, 0);
+        let doubled: Vec<_> = tiles.iter().chain(&tiles).copied().collect();
+        assert_eq!(judged(&doubled).duplicates, tiles.len() as u64);
+    }
+
+    #[test]
+    fn trees_of_every_height_are_sound() {
+        for count in [1, 2, 3, 150, 151, 152, 153, 154, 155, 156, 157, 158, 300, 50_000] {
+            judged(&(0..count).map(|i| (i, 8)).collect::<Vec<_>>());
+        }
+        for count in [508, 509, 510, 511, 512, 513, 514, 515, 516, 1100] {
+            judged(&(0..count).map(|i| (i, 3000)).collect::<Vec<_>>());
+        }
+        judged(&(0..50_000).map(|i| (i % 7777, 8)).collect::<Vec<_>>());
+        judged(&(0..5000).map(|i| (i % 1300, 3000)).collect::<Vec<_>>());
+    }
 }

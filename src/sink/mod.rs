@@ -1,7 +1,8 @@
 //! Where tiles go: one file per container.
 //!
 //! A sink takes tiles in any order and turns them into one container whose bytes do not depend on that order. It
-//! lives on one thread, the writer's: handing it to another does not compile.
+//! lives on one thread, the writer's: handing it to another does not compile. What may be handed about is its
+//! [`Depot`], where any thread leaves the bytes of the tiles it made.
 //!
 //! ```compile_fail,E0277
 //! fn to_another_thread<T: Send>(_: T) {}
@@ -10,13 +11,18 @@
 //! }
 //! ```
 
+mod assemble;
+mod depot;
 mod folder;
 mod mbtiles;
+mod order;
 mod pmtiles;
 mod spool;
 
 use std::path::Path;
+use std::sync::Arc;
 
+pub use depot::{Deposited, Depot};
 pub use folder::FolderSink;
 pub use mbtiles::MbtilesSink;
 pub use pmtiles::PmtilesSink;
@@ -24,7 +30,7 @@ pub use target::{Shape, Target};
 
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
-use crate::target;
+use crate::target::{self, Claim};
 use crate::tileset::TilesetInfo;
 
 /// The containers.
@@ -125,41 +131,75 @@ impl From<OutputKind> for Shape {
     }
 }
 
-/// Begins a container: the one table of sinks. To be called on the writer thread.
+/// A container that is about to be made: its target is claimed, and tiles can be left in its [`Depot`]. Any thread may hold
+/// it, until [`open`](Self::open) makes it one thread's. Dropping it removes everything it created.
+#[derive(Debug)]
+pub struct Begun {
+    kind: OutputKind,
+    claim: Arc<Claim>,
+    depot: Depot,
+    info: TilesetInfo,
+}
+
+impl Begun {
+    /// The place for the bytes of its tiles.
+    pub fn depot(&self) -> Depot {
+        self.depot.clone()
+    }
+
+    /// The container itself: the one table of sinks. To be called on the writer thread.
+    pub fn open(self) -> Box<dyn TileSink> {
+        let Self { kind, claim, depot, info } = self;
+        match kind {
+            OutputKind::Folder => Box::new(FolderSink::new(claim, depot, info)),
+            OutputKind::Mbtiles => Box::new(MbtilesSink::new(claim, depot, info)),
+            OutputKind::Pmtiles => Box::new(PmtilesSink::new(claim, depot, info)),
+        }
+    }
+}
+
+/// Begins a container.
 ///
 /// # Errors
 /// [`Error::Output`] when the target may not be written (see [`Target::check`]), [`Error::Internal`] or
 /// [`Error::Usage`] for metadata no reader would take.
-pub fn create(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Box<dyn TileSink>> {
+pub fn begin(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Begun> {
     if !info.placed && kind != OutputKind::Folder {
         return Err(Error::Usage(format!(
             "'{}' can hold only Web Mercator tiles: write tiles without a place on the Earth to a folder",
             target.path.display()
         )));
     }
-    Ok(match kind {
-        OutputKind::Folder => Box::new(FolderSink::create(target, info)?),
-        OutputKind::Mbtiles => Box::new(MbtilesSink::create(target, info)?),
-        OutputKind::Pmtiles => Box::new(PmtilesSink::create(target, info)?),
-    })
+    info.validate()?;
+    let claim = Arc::new(target.claim(kind)?);
+    let depot = match kind {
+        OutputKind::Folder => Depot::files(Arc::clone(&claim), &info)?,
+        OutputKind::Mbtiles | OutputKind::Pmtiles => Depot::segments(Arc::clone(&claim))?,
+    };
+    Ok(Begun { kind, claim, depot, info })
 }
 
-/// An encoded tile on its way to the writer.
+/// Begins a container for tiles that all come from the thread that writes it.
+///
+/// # Errors
+/// As [`begin`].
+pub fn create(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Box<dyn TileSink>> {
+    Ok(begin(kind, target, info)?.open())
+}
+
+/// An encoded tile.
 #[derive(Debug, Clone)]
 pub struct EncodedTile {
     /// Where it belongs.
     pub coord: TileCoord,
     /// The file's bytes.
     pub bytes: Vec<u8>,
-    /// XXH3 (128 bit) of the bytes, computed on the pool; equal hashes are stored once.
-    pub hash: u128,
 }
 
 impl EncodedTile {
-    /// Hashes the bytes of a tile.
+    /// A tile and its bytes.
     pub fn new(coord: TileCoord, bytes: Vec<u8>) -> Self {
-        let hash = xxhash_rust::xxh3::xxh3_128(&bytes);
-        Self { coord, bytes, hash }
+        Self { coord, bytes }
     }
 }
 
@@ -178,16 +218,28 @@ pub struct Written {
     pub max_zoom: u8,
 }
 
-/// A container under construction. It lives on the writer thread alone. Dropping it without
-/// [`finish`](TileSink::finish) removes everything it created.
+/// A container under construction. It lives on the writer thread alone. Dropping it, and the last clone of its depot,
+/// without [`finish`](TileSink::finish) removes everything that was created.
 pub trait TileSink {
-    /// Takes one tile; any order.
+    /// The place for the bytes of its tiles.
+    fn depot(&self) -> &Depot;
+
+    /// Takes a tile whose bytes are in the depot; any order.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a tile that cannot exist.
+    fn accept(&mut self, tile: Deposited) -> Result<()>;
+
+    /// Leaves the bytes of a tile in the depot and takes it.
     ///
     /// # Errors
     /// When the disk refuses.
-    fn write(&mut self, tile: EncodedTile) -> Result<()>;
+    fn write(&mut self, tile: EncodedTile) -> Result<()> {
+        let tile = self.depot().deposit(tile.coord, &tile.bytes)?;
+        self.accept(tile)
+    }
 
-    /// Assembles, verifies, syncs, and gives the container its final name.
+    /// Assembles, verifies, syncs, and gives the container its final name. All tiles are in the depot.
     ///
     /// # Errors
     /// When any of that fails; nothing then stands under the final name that did not stand there before.

@@ -1,72 +1,80 @@
 //! A PMTiles v3 archive (<https://github.com/protomaps/PMTiles/blob/main/spec/v3/spec.md>).
 //!
-//! Tiles are fed in ascending tile id, so the archive is *clustered*: neighbours on the map are neighbours in the
+//! Tiles lie in ascending tile id, so the archive is *clustered*: neighbours on the map are neighbours in the
 //! file, and a client reads a region in few requests. Equal tiles are stored once. Directories and
 //! metadata are gzip without a time stamp, tiles are stored as they are.
+//!
+//! Directories say how long tiles are and where they begin, not what they hold: they are made from the index alone, and then
+//! every byte of the file has its place, so that several threads can write it.
 
-use std::fs::File;
-use std::io::BufWriter;
+mod directory;
+
+use std::io::{self, Write as _};
 use std::marker::PhantomData;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
-use ::pmtiles::{Compression, PmTilesWriter, PmtError, TileType};
+use ::pmtiles::TileType;
+use flate2::write::GzEncoder;
 use serde_json::{Map, Value};
 
+use self::directory::{Directories, Entry};
 use crate::encode::TileFormat;
-use crate::error::Result;
-use crate::sink::spool::{Order, Sorted, Spool};
+use crate::error::{Error, Result};
+use crate::sink::assemble::{Layout, assemble, copy_piece, overlap};
+use crate::sink::order::Order;
+use crate::sink::spool::{Sorted, Spool};
 use crate::sink::target::{Claim, failed};
-use crate::sink::{EncodedTile, OutputKind, Target, TileSink, Written};
+use crate::sink::{Deposited, Depot, TileSink, Written};
 use crate::tileset::{TilesetInfo, VERSION};
 
-const BUFFER: usize = 1 << 20;
+/// Bytes of the header.
+const HEADER: usize = 127;
 
-/// Where fields stand in the header, each a little-endian u64.
-mod field {
-    pub(super) const LEAF_OFFSET: u64 = 40;
-    pub(super) const LEAF_LENGTH: u64 = 48;
-    pub(super) const DATA_OFFSET: u64 = 56;
-    pub(super) const DATA_LENGTH: u64 = 64;
-    pub(super) const ADDRESSED_TILES: u64 = 72;
-    pub(super) const TILE_CONTENTS: u64 = 88;
-    pub(super) const CLUSTERED: u64 = 96;
-}
+/// Header and root directory end before this byte: what a client asks for first.
+const FIRST_REQUEST: usize = 16_384;
 
 /// A PMTiles archive under construction.
 #[derive(Debug)]
 pub struct PmtilesSink {
     spool: Spool,
-    claim: Claim,
+    claim: Arc<Claim>,
+    depot: Depot,
     info: TilesetInfo,
     _writer_thread: PhantomData<*mut ()>,
 }
 
 impl PmtilesSink {
-    /// Creates the spool.
-    ///
-    /// # Errors
-    /// [`Error::Output`](crate::Error::Output) when the target may not be written, [`Error::Internal`](crate::Error::Internal) for metadata no reader would take.
-    pub fn create(target: &Target, info: TilesetInfo) -> Result<Self> {
-        info.validate()?;
-        let claim = target.claim(OutputKind::Pmtiles)?;
-        let spool = Spool::create(claim.spool(), Order::Hilbert)?;
-        Ok(Self { spool, claim, info, _writer_thread: PhantomData })
+    pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo) -> Self {
+        Self { spool: Spool::new(Order::Hilbert), claim, depot, info, _writer_thread: PhantomData }
     }
 }
 
 impl TileSink for PmtilesSink {
-    fn write(&mut self, tile: EncodedTile) -> Result<()> {
-        self.spool.write(&tile)
+    fn depot(&self) -> &Depot {
+        &self.depot
+    }
+
+    fn accept(&mut self, tile: Deposited) -> Result<()> {
+        self.spool.add(&tile)
     }
 
     fn finish(self: Box<Self>) -> Result<Written> {
-        let Self { spool, claim, info, .. } = *self;
-        let mut tiles = spool.finish()?;
+        let Self { spool, claim, depot, info, .. } = *self;
+        let tiles = spool.finish(&depot)?;
         let (min_zoom, max_zoom) = tiles.zooms();
-        let mut file = claim.create_partial()?;
-        assemble(&mut tiles, &info.with_zooms(min_zoom, max_zoom), &mut file, &claim)?;
-        let bytes = complete(&file, &tiles).map_err(|e| failed(claim.partial(), "is not right", &e))?;
-        file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))?;
+        let path = claim.partial();
+        let archive = Archive::new(&tiles, &info.with_zooms(min_zoom, max_zoom))
+            .map_err(|e| failed(path, "cannot be planned", &e))?;
+        let file = claim.create_partial()?;
+        assemble(&file, path, &archive, tiles.segments())?;
+        file.sync_all().map_err(|e| failed(path, "cannot be synced", &e))?;
+        let mut header = [0; HEADER];
+        let read = file.read_exact_at(&mut header, 0).and_then(|()| file.metadata());
+        let bytes = read.map_err(|e| failed(path, "cannot be read back", &e))?.len();
+        if header[..] != archive.head[..HEADER] || bytes != archive.size() {
+            return Err(Error::output(path, format!("is not right: {bytes} bytes of {}", archive.size())));
+        }
         claim.commit()?;
         Ok(Written {
             tiles: tiles.len() as u64,
@@ -78,69 +86,146 @@ impl TileSink for PmtilesSink {
     }
 }
 
-/// Copies the tiles from the spool into the archive.
-fn assemble(tiles: &mut Sorted, info: &TilesetInfo, file: &mut File, claim: &Claim) -> Result<()> {
-    let refused = |e: PmtError| match e {
-        PmtError::Reading(e) => failed(claim.partial(), "cannot be written", &e),
-        e => failed(claim.partial(), "cannot be written", &e),
-    };
-    let [west, south, east, north] = covering(info.rounded_bounds());
-    let mut archive = PmTilesWriter::new(tile_type(info.format))
-        .tile_compression(Compression::None)
-        .internal_compression(Compression::Gzip)
-        .min_zoom(info.min_zoom)
-        .max_zoom(info.max_zoom)
-        .bounds(west, south, east, north)
-        .center(info.centre.lon, info.centre.lat)
-        .center_zoom(info.centre.zoom)
-        .metadata(Value::Object(metadata(info)).to_string())
-        .dedup_by_key::<u32>()
-        .create(BufWriter::with_capacity(BUFFER, file))
-        .map_err(refused)?;
-
-    // The archive remembers what may come again; most tiles do not.
-    let mut uses = vec![0u8; tiles.distinct()];
-    for i in 0..tiles.len() {
-        let uses = &mut uses[tiles.tile(i).content as usize];
-        *uses = uses.saturating_add(1);
-    }
-    for i in 0..tiles.len() {
-        let tile = tiles.tile(i);
-        let repeats = uses[tile.content as usize] > 1;
-        let coord = ::pmtiles::TileCoord::new(tile.coord.z, tile.coord.x, tile.coord.y).map_err(refused)?;
-        archive.add_tile(coord, tiles.read(i)?, repeats.then_some(tile.content)).map_err(refused)?;
-    }
-    archive.finalize().map_err(refused)
+/// The whole archive, as what its parts are and where they go.
+struct Archive<'a> {
+    tiles: &'a Sorted,
+    /// Header, root directory and metadata.
+    head: Vec<u8>,
+    /// Where each distinct tile begins in the file, in order.
+    starts: Vec<u64>,
+    /// Its place among the tiles.
+    places: Vec<u32>,
+    /// Where the last one ends and the leaf directories begin.
+    data_end: u64,
+    leaves: Vec<u8>,
 }
 
-/// Writes what the assembled archive still lacks, and holds its header against what went in. Returns its size.
-fn complete(file: &File, tiles: &Sorted) -> Result<u64, String> {
-    let io = |e: std::io::Error| e.to_string();
-    let get = |at: u64| -> Result<u64, String> {
-        let mut bytes = [0; 8];
-        file.read_exact_at(&mut bytes, at).map_err(io)?;
-        Ok(u64::from_le_bytes(bytes))
-    };
-    let data_end = get(field::DATA_OFFSET)? + get(field::DATA_LENGTH)?;
-    if get(field::LEAF_LENGTH)? == 0 {
-        // A section without bytes also has a place; verifiers refuse zero.
-        file.write_all_at(&data_end.to_le_bytes(), field::LEAF_OFFSET).map_err(io)?;
-    }
-    let mut clustered = [0];
-    file.read_exact_at(&mut clustered, field::CLUSTERED).map_err(io)?;
-    let size = file.metadata().map_err(io)?.len();
-    let expected = [
-        ("tiles", get(field::ADDRESSED_TILES)?, tiles.len() as u64),
-        ("distinct tiles", get(field::TILE_CONTENTS)?, tiles.distinct() as u64),
-        ("clustered", u64::from(clustered[0]), 1),
-        ("bytes", size, data_end + get(field::LEAF_LENGTH)?),
-    ];
-    for (what, found, wanted) in expected {
-        if found != wanted {
-            return Err(format!("{what}: {found} instead of {wanted}"));
+impl<'a> Archive<'a> {
+    fn new(tiles: &'a Sorted, info: &TilesetInfo) -> io::Result<Self> {
+        let metadata = gzip(Value::Object(metadata(info)).to_string().as_bytes())?;
+        let data_start = (FIRST_REQUEST + metadata.len()) as u64;
+        let (mut starts, mut places) = (Vec::new(), Vec::new());
+        let mut offsets = vec![u64::MAX; tiles.distinct()];
+        let mut entries: Vec<Entry> = Vec::new();
+        let (mut end, mut last) = (0, None);
+        for index in 0..tiles.len() {
+            let tile = tiles.tile(index);
+            if let Some(entry) = entries.last_mut()
+                && last == Some(tile.content)
+                && entry.id + u64::from(entry.run) == tile.key
+            {
+                entry.run += 1;
+                continue;
+            }
+            last = Some(tile.content);
+            let offset = &mut offsets[tile.content as usize];
+            if *offset == u64::MAX {
+                *offset = end;
+                starts.push(data_start + end);
+                places.push(index as u32);
+                end += u64::from(tile.len);
+            }
+            entries.push(Entry { id: tile.key, run: 1, len: tile.len, offset: *offset });
         }
+        drop(offsets);
+        let Directories { root, leaves } = Directories::new(&entries, FIRST_REQUEST - HEADER)?;
+        let data_end = data_start + end;
+        let header = Header {
+            root: root.len(),
+            metadata: metadata.len(),
+            leaves: leaves.len(),
+            data: end,
+            tiles: tiles.len(),
+            entries: entries.len(),
+            distinct: tiles.distinct(),
+        };
+        let mut head = header.bytes(info);
+        head.extend(root);
+        head.resize(FIRST_REQUEST, 0);
+        head.extend(metadata);
+        Ok(Self { tiles, head, starts, places, data_end, leaves })
     }
-    Ok(size)
+}
+
+impl Layout for Archive<'_> {
+    fn size(&self) -> u64 {
+        self.data_end + self.leaves.len() as u64
+    }
+
+    fn fill(&self, at: u64, bytes: &mut [u8], spare: &mut Vec<u8>) -> Result<()> {
+        copy_piece(at, bytes, 0, &self.head);
+        copy_piece(at, bytes, self.data_end, &self.leaves);
+        let first = self.starts.partition_point(|start| *start <= at).saturating_sub(1);
+        for (start, place) in self.starts[first..].iter().zip(&self.places[first..]) {
+            if *start >= at + bytes.len() as u64 {
+                break;
+            }
+            let place = *place as usize;
+            let len = self.tiles.tile(place).len as usize;
+            let Some((range, skip)) = overlap(at, bytes.len(), *start, len) else { continue };
+            if range.len() == len {
+                self.tiles.read(place, &mut bytes[range])?;
+            } else {
+                spare.resize(len, 0);
+                self.tiles.read(place, spare)?;
+                let part = &spare[skip..skip + range.len()];
+                bytes[range].copy_from_slice(part);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the header says of the sections.
+struct Header {
+    root: usize,
+    metadata: usize,
+    leaves: usize,
+    data: u64,
+    tiles: usize,
+    entries: usize,
+    distinct: usize,
+}
+
+impl Header {
+    /// The header as the specification lays it out, section 3.
+    fn bytes(&self, info: &TilesetInfo) -> Vec<u8> {
+        let data = (FIRST_REQUEST + self.metadata) as u64;
+        let mut bytes = b"PMTiles\x03".to_vec();
+        for field in [
+            HEADER as u64,
+            self.root as u64,
+            FIRST_REQUEST as u64,
+            self.metadata as u64,
+            // A section without bytes also has a place; verifiers refuse zero.
+            data + self.data,
+            self.leaves as u64,
+            data,
+            self.data,
+            self.tiles as u64,
+            self.entries as u64,
+            self.distinct as u64,
+        ] {
+            bytes.extend(field.to_le_bytes());
+        }
+        let (clustered, gzip, none) = (1, 2, 1);
+        bytes.extend([clustered, gzip, none, tile_type(info.format) as u8, info.min_zoom, info.max_zoom]);
+        let degrees = |bytes: &mut Vec<u8>, v: f64| bytes.extend(((v * 1e7).round() as i32).to_le_bytes());
+        for v in covering(info.rounded_bounds()) {
+            degrees(&mut bytes, v);
+        }
+        bytes.push(info.centre.zoom);
+        degrees(&mut bytes, info.centre.lon);
+        degrees(&mut bytes, info.centre.lat);
+        bytes
+    }
+}
+
+/// Packs bytes; the same bytes always become the same.
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }
 
 /// The JSON of the archive; the keys are those of the specification, section 5.

@@ -1,78 +1,17 @@
-//! The spool: tiles in the order they arrive, in one append-only file, with an index in memory.
+//! The index of a spool: which tiles there are, in the order of the archive, and where their bytes lie.
 //!
 //! An archive wants its tiles in an order of its own, and its bytes must not depend on which thread was first. So
-//! tiles are appended here as they come, equal ones once, and the archive is assembled from the sorted
-//! index when the last one has come. What is read back is held against its checksum.
-//!
-//! A record is: key (u64), length (u32), XXH3-128 (u128), all little-endian, and the bytes. A tile equal to an
-//! earlier one is a record with [`REPEATED`] set in its length and no bytes. The file alone thus tells which tiles it
-//! holds, however torn its end is.
-
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+//! the bytes wait in the segments of a [`Depot`] while their records are gathered here, on the writer's thread, and the
+//! archive is assembled from the sorted records when the last one has come. Equal tiles are found by their hashes.
+//! What is read back is held against them.
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
-use crate::grid::{MAX_ZOOM, TileCoord};
-use crate::sink::EncodedTile;
+use crate::grid::TileCoord;
+use crate::sink::depot::{Deposited, Depot, Place, Stored};
+use crate::sink::order::Order;
 use crate::sink::target::failed;
-
-/// Set in the length of a record whose bytes stand in an earlier record.
-const REPEATED: u32 = 1 << 31;
-
-const HEADER: usize = 28;
-
-const BUFFER: usize = 1 << 20;
-
-/// The order in which an archive is assembled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// By zoom level, column, and row counted from the south: the order of an MBTiles index.
-    Columns,
-    /// By zoom level and position on the Hilbert curve: the order of PMTiles.
-    Hilbert,
-}
-
-impl Order {
-    /// The place of a tile in this order. `None` when the address is outside of its level's matrix.
-    pub(super) fn key(self, tile: TileCoord) -> Option<u64> {
-        let TileCoord { z, x, y } = tile;
-        if z > MAX_ZOOM || x >> z != 0 || y >> z != 0 {
-            return None;
-        }
-        match self {
-            Self::Columns => Some(tiles_above(z) + (u64::from(x) << z) + u64::from(tile.tms_y())),
-            Self::Hilbert => {
-                let tile = ::pmtiles::TileCoord::new(z, x, y).ok()?;
-                Some(::pmtiles::TileId::from(tile).value())
-            }
-        }
-    }
-
-    /// The tile at a place that [`Order::key`] gave.
-    pub(super) fn tile(self, key: u64) -> TileCoord {
-        match self {
-            Self::Columns => {
-                let z = (0..=MAX_ZOOM).rev().find(|z| tiles_above(*z) <= key).unwrap_or(0);
-                let rest = key - tiles_above(z);
-                let row = rest & ((1 << z) - 1);
-                TileCoord::new(z, (rest >> z) as u32, ((1u64 << z) - 1 - row) as u32)
-            }
-            Self::Hilbert => ::pmtiles::TileId::new(key).map_or(TileCoord::new(0, 0, 0), |id| {
-                let tile = ::pmtiles::TileCoord::from(id);
-                TileCoord::new(tile.z(), tile.x(), tile.y())
-            }),
-        }
-    }
-}
-
-/// How many tiles the levels above `z` have: (4ᶻ − 1) / 3.
-const fn tiles_above(z: u8) -> u64 {
-    ((1u64 << (2 * z)) - 1) / 3
-}
 
 /// A tile in the index: 40 bytes.
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +19,8 @@ struct Entry {
     key: u64,
     /// The XXH3-128 in halves, which need no alignment to 16 bytes.
     hash: [u64; 2],
-    /// Where its bytes begin in the spool.
-    offset: u64,
+    /// Where its bytes lie.
+    place: Place,
     len: u32,
     /// Number of its bytes among the distinct ones, in the order of arrival.
     content: u32,
@@ -90,9 +29,6 @@ struct Entry {
 /// Tiles on their way into an archive.
 #[derive(Debug)]
 pub(super) struct Spool {
-    path: PathBuf,
-    out: BufWriter<File>,
-    end: u64,
     order: Order,
     entries: Vec<Entry>,
     /// Entries that brought new bytes, by hash: an open-addressing table of indices, its length a power of two.
@@ -104,79 +40,35 @@ pub(super) struct Spool {
 const FREE: u32 = u32::MAX;
 
 impl Spool {
-    /// Creates the file.
-    ///
-    /// # Errors
-    /// [`Error::Output`] when that fails.
-    pub(super) fn create(path: &Path, order: Order) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map_err(|e| failed(path, "cannot be created", &e))?;
-        Ok(Self {
-            path: path.to_owned(),
-            out: BufWriter::with_capacity(BUFFER, file),
-            end: 0,
-            order,
-            entries: Vec::new(),
-            first: vec![FREE; 1 << 10],
-            distinct: 0,
-        })
+    /// An empty index.
+    pub(super) fn new(order: Order) -> Self {
+        Self { order, entries: Vec::new(), first: vec![FREE; 1 << 10], distinct: 0 }
     }
 
-    /// Appends a tile.
+    /// Notes a tile.
     ///
     /// # Errors
-    /// [`Error::Output`] when the disk refuses, [`Error::Internal`] for a tile without bytes or outside of its matrix.
-    pub(super) fn write(&mut self, tile: &EncodedTile) -> Result<()> {
+    /// [`Error::Internal`] for a tile outside of its matrix or one too many.
+    pub(super) fn add(&mut self, tile: &Deposited) -> Result<()> {
         let Some(key) = self.order.key(tile.coord) else {
             return Err(Error::Internal(format!("there is no tile {}", tile.coord)));
         };
-        let len = match u32::try_from(tile.bytes.len()) {
-            Ok(len) if len > 0 && len < REPEATED => len,
-            _ => {
-                let reason = format!("tile {} has {} bytes", tile.coord, tile.bytes.len());
-                return Err(Error::Internal(reason));
-            }
-        };
         if self.entries.len() >= FREE as usize {
-            return Err(Error::output(
-                &self.path,
-                "more than 4,294,967,294 tiles do not fit into one archive",
-            ));
+            return Err(Error::Internal("an archive holds at most 4,294,967,294 tiles".to_owned()));
         }
         let hash = [tile.hash as u64, (tile.hash >> 64) as u64];
-        let slot = self.slot(hash, len);
+        let slot = self.slot(hash, tile.len);
         let entry = if self.first[slot] == FREE {
-            self.append(key, len, tile.hash, &tile.bytes)?;
-            let entry = Entry { key, hash, offset: self.end - u64::from(len), len, content: self.distinct };
             self.first[slot] = self.entries.len() as u32;
             self.distinct += 1;
-            entry
+            Entry { key, hash, place: tile.place, len: tile.len, content: self.distinct - 1 }
         } else {
-            let earlier = self.entries[self.first[slot] as usize];
-            self.append(key, len | REPEATED, tile.hash, &[])?;
-            Entry { key, ..earlier }
+            Entry { key, ..self.entries[self.first[slot] as usize] }
         };
         self.entries.push(entry);
         if self.distinct as usize * 4 > self.first.len() * 3 {
             self.grow();
         }
-        Ok(())
-    }
-
-    fn append(&mut self, key: u64, len: u32, hash: u128, bytes: &[u8]) -> Result<()> {
-        let mut header = [0; HEADER];
-        header[..8].copy_from_slice(&key.to_le_bytes());
-        header[8..12].copy_from_slice(&len.to_le_bytes());
-        header[12..].copy_from_slice(&hash.to_le_bytes());
-        self.out
-            .write_all(&header)
-            .and_then(|()| self.out.write_all(bytes))
-            .map_err(|e| failed(&self.path, "cannot be written", &e))?;
-        self.end += (HEADER + bytes.len()) as u64;
         Ok(())
     }
 
@@ -208,42 +100,42 @@ impl Spool {
         }
     }
 
-    /// Flushes, and sorts the index.
+    /// Sorts the index.
     ///
     /// # Errors
     /// [`Error::Output`] when the disk refuses or when there are no tiles, [`Error::Internal`] when one tile was
     /// written twice.
-    pub(super) fn finish(self) -> Result<Sorted> {
-        let Self { path, out, order, mut entries, distinct, .. } = self;
+    pub(super) fn finish(self, depot: &Depot) -> Result<Sorted> {
+        let Self { order, mut entries, distinct, first } = self;
+        drop(first);
+        let stored = depot.stored()?;
         if entries.is_empty() {
-            return Err(Error::output(path, "no tile was written"));
+            return Err(Error::output(stored.path(), "no tile was written"));
         }
-        let file = out.into_inner().map_err(|e| failed(&path, "cannot be written", e.error()))?;
         entries.sort_unstable_by_key(|e| e.key);
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].key == pair[1].key) {
             return Err(Error::Internal(format!("tile {} was written twice", order.tile(pair[0].key))));
         }
-        Ok(Sorted { path, file, order, entries, distinct, bytes: Vec::new(), loaded: None })
+        Ok(Sorted { stored, order, entries, distinct })
     }
 }
 
-/// The tiles of a spool in the order of the archive.
+/// The tiles of a spool in the order of the archive. Any thread may read.
 #[derive(Debug)]
 pub(super) struct Sorted {
-    path: PathBuf,
-    file: File,
+    stored: Stored,
     order: Order,
     entries: Vec<Entry>,
     distinct: u32,
-    bytes: Vec<u8>,
-    loaded: Option<u32>,
 }
 
 /// A tile of a sorted spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spooled {
-    /// Its address.
-    pub(super) coord: TileCoord,
+    /// Its place in the order.
+    pub(super) key: u64,
+    /// Its size in bytes.
+    pub(super) len: u32,
     /// The number of its bytes: equal for equal bytes, below [`Sorted::distinct`], in no order.
     pub(super) content: u32,
 }
@@ -259,111 +151,145 @@ impl Sorted {
         self.distinct as usize
     }
 
+    /// How many threads may well read at once.
+    pub(super) fn segments(&self) -> usize {
+        self.stored.count()
+    }
+
     /// Lowest and highest zoom level with tiles: every order begins with the lowest level.
     pub(super) fn zooms(&self) -> (u8, u8) {
-        (self.tile(0).coord.z, self.tile(self.len() - 1).coord.z)
+        (self.coord(0).z, self.coord(self.len() - 1).z)
+    }
+
+    /// The address of the tile at a place in the order.
+    pub(super) fn coord(&self, index: usize) -> TileCoord {
+        self.order.tile(self.entries[index].key)
     }
 
     /// The tile at a place in the order.
     pub(super) fn tile(&self, index: usize) -> Spooled {
-        let entry = &self.entries[index];
-        Spooled { coord: self.order.tile(entry.key), content: entry.content }
+        let Entry { key, len, content, .. } = self.entries[index];
+        Spooled { key, len, content }
     }
 
-    /// The bytes of the tile at a place in the order.
+    /// Reads the bytes of the tile at a place in the order; `bytes` is as long as they are.
     ///
     /// # Errors
     /// [`Error::Output`] when they cannot be read back or are not what was written.
-    pub(super) fn read(&mut self, index: usize) -> Result<&[u8]> {
+    pub(super) fn read(&self, index: usize, bytes: &mut [u8]) -> Result<()> {
         let entry = self.entries[index];
-        if self.loaded != Some(entry.content) {
-            self.loaded = None;
-            self.bytes.resize(entry.len as usize, 0);
-            self.file.read_exact_at(&mut self.bytes, entry.offset).map_err(|e| {
-                let what = format!("tile {} cannot be read back", self.order.tile(entry.key));
-                failed(&self.path, &what, &e)
-            })?;
-            let hash = xxh3_128(&self.bytes);
-            if [hash as u64, (hash >> 64) as u64] != entry.hash {
-                let tile = self.order.tile(entry.key);
-                return Err(Error::output(
-                    &self.path,
-                    format!("tile {tile} came back from the disk damaged"),
-                ));
-            }
-            self.loaded = Some(entry.content);
+        self.stored.read(entry.place, bytes).map_err(|e| {
+            failed(self.stored.path(), &format!("tile {} cannot be read back", self.coord(index)), &e)
+        })?;
+        if self.is(index, bytes) {
+            return Ok(());
         }
-        Ok(&self.bytes)
+        let reason = format!("tile {} came back from the disk damaged", self.coord(index));
+        Err(Error::output(self.stored.path(), reason))
+    }
+
+    /// Whether these are the bytes of the tile at a place in the order.
+    pub(super) fn is(&self, index: usize, bytes: &[u8]) -> bool {
+        let hash = xxh3_128(bytes);
+        [hash as u64, (hash >> 64) as u64] == self.entries[index].hash
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+    use std::path::Path;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::sink::{OutputKind, Target};
 
-    fn spool(dir: &tempfile::TempDir) -> Spool {
-        Spool::create(&dir.path().join("spool"), Order::Columns).expect("created")
+    fn depot(dir: &Path) -> Depot {
+        let claim = Target::new(dir.join("set.mbtiles")).claim(OutputKind::Mbtiles).expect("free");
+        Depot::segments(Arc::new(claim)).expect("created")
     }
 
-    fn tile(z: u8, x: u32, y: u32, bytes: &[u8]) -> EncodedTile {
-        EncodedTile::new(TileCoord::new(z, x, y), bytes.to_vec())
-    }
-
-    #[test]
-    fn keys_sort_by_level_and_give_the_tile_back() {
-        for order in [Order::Columns, Order::Hilbert] {
-            for coord in [(0, 0, 0), (1, 1, 0), (5, 31, 7), (17, 70_000, 99_999), (30, (1 << 30) - 1, 3)] {
-                let coord = TileCoord::new(coord.0, coord.1, coord.2);
-                let key = order.key(coord).expect("inside");
-                assert_eq!(order.tile(key), coord);
-                assert!(key >= tiles_above(coord.z) && key < tiles_above(coord.z + 1));
-            }
-            assert_eq!(order.key(TileCoord::new(1, 2, 0)), None);
-            assert_eq!(order.key(TileCoord::new(31, 0, 0)), None);
-        }
-        let south = Order::Columns.key(TileCoord::new(3, 2, 7));
-        assert!(south < Order::Columns.key(TileCoord::new(3, 2, 6)));
+    fn read(sorted: &Sorted, index: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; sorted.tile(index).len as usize];
+        sorted.read(index, &mut bytes).map(|()| bytes)
     }
 
     #[test]
     fn equal_tiles_are_stored_once_however_many_come_between() {
         let dir = tempfile::tempdir().expect("tempdir");
-        let mut spool = spool(&dir);
+        let depot = depot(dir.path());
+        let mut spool = Spool::new(Order::Columns);
         for i in 0..3000u32 {
-            spool.write(&tile(12, i, 0, &(i % 1500).to_le_bytes())).expect("written");
+            let tile = depot.deposit(TileCoord::new(12, i, 0), &(i % 1500).to_le_bytes());
+            spool.add(&tile.expect("deposited")).expect("added");
         }
-        let mut sorted = spool.finish().expect("finished");
+        let sorted = spool.finish(&depot).expect("finished");
         assert_eq!((sorted.len(), sorted.distinct()), (3000, 1500));
-        for i in 0..3000u32 {
-            let place = i as usize;
-            assert_eq!(sorted.tile(place).coord, TileCoord::new(12, i, 0));
-            assert_eq!(sorted.tile(place).content, sorted.tile((i as usize + 1500) % 3000).content);
-            assert_eq!(sorted.read(place).expect("read"), (i % 1500).to_le_bytes());
+        for i in 0..3000 {
+            assert_eq!(sorted.coord(i), TileCoord::new(12, i as u32, 0));
+            assert_eq!(sorted.tile(i).content, sorted.tile((i + 1500) % 3000).content);
+            assert_eq!(read(&sorted, i).expect("read"), (i as u32 % 1500).to_le_bytes());
         }
-        let size = std::fs::metadata(dir.path().join("spool")).expect("spool").len();
-        assert_eq!(size, 3000 * 28 + 1500 * 4);
+    }
+
+    #[test]
+    fn what_was_stored_a_moment_ago_is_not_stored_again() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let depot = depot(dir.path());
+        for i in 0..1000 {
+            depot.deposit(TileCoord::new(12, i, 0), &[7; 100_000]).expect("deposited");
+        }
+        depot.stored().expect("flushed");
+        let size = std::fs::metadata(dir.path().join("set.mbtiles.partial-spool")).expect("spool").len();
+        assert_eq!(size, 1000 * 32 + 100_000);
+    }
+
+    #[test]
+    fn tiles_of_all_sizes_and_threads_come_back() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let depot = depot(dir.path());
+        let bytes = |i: u32| i.to_le_bytes().repeat((i as usize * 7919) % 40_000 + 1);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("threads");
+        let deposit = |i| depot.deposit(TileCoord::new(9, i, 3), &bytes(i)).expect("deposited");
+        let tiles = pool.broadcast(|thread| {
+            (0..200).filter(|i| *i as usize % 4 == thread.index()).map(deposit).collect::<Vec<_>>()
+        });
+        let mut spool = Spool::new(Order::Hilbert);
+        for tile in tiles.iter().flatten() {
+            spool.add(tile).expect("added");
+        }
+        let sorted = spool.finish(&depot).expect("finished");
+        assert_eq!(sorted.segments(), 4);
+        for i in 0..200 {
+            assert!(read(&sorted, i).expect("read") == bytes(sorted.coord(i).x));
+        }
     }
 
     #[test]
     fn a_damaged_spool_is_an_error_that_names_the_tile() {
         let dir = tempfile::tempdir().expect("tempdir");
-        let mut spool = spool(&dir);
-        spool.write(&tile(4, 5, 6, b"all is well")).expect("written");
-        let mut sorted = spool.finish().expect("finished");
-        sorted.file.write_all_at(b"X", 30).expect("damage");
-        let error = sorted.read(0).expect_err("damaged");
+        let depot = depot(dir.path());
+        let mut spool = Spool::new(Order::Columns);
+        let tile = depot.deposit(TileCoord::new(4, 5, 6), b"all is well").expect("deposited");
+        spool.add(&tile).expect("added");
+        let sorted = spool.finish(&depot).expect("finished");
+        let (file, offset) = sorted.stored.file(tile.place);
+        file.write_all_at(b"X", offset + 2).expect("damage");
+        let error = read(&sorted, 0).expect_err("damaged");
         assert!(matches!(error, Error::Output { .. }));
         assert!(error.to_string().contains("tile 4/5/6"), "{error}");
-        sorted.file.set_len(30).expect("torn");
-        assert!(sorted.read(0).is_err());
+        file.set_len(offset + 2).expect("torn");
+        assert!(read(&sorted, 0).is_err());
     }
 
     #[test]
     fn a_tile_written_twice_is_a_defect() {
         let dir = tempfile::tempdir().expect("tempdir");
-        let mut spool = spool(&dir);
-        spool.write(&tile(4, 5, 6, b"one")).expect("written");
-        spool.write(&tile(4, 5, 6, b"two")).expect("written");
-        assert!(matches!(spool.finish(), Err(Error::Internal(m)) if m.contains("4/5/6")));
+        let depot = depot(dir.path());
+        let mut spool = Spool::new(Order::Columns);
+        for text in [b"one", b"two"] {
+            spool.add(&depot.deposit(TileCoord::new(4, 5, 6), text).expect("deposited")).expect("added");
+        }
+        assert!(matches!(spool.finish(&depot), Err(Error::Internal(m)) if m.contains("4/5/6")));
     }
 }

@@ -10,7 +10,7 @@ use super::weave::Loom;
 use crate::encode::TileEncoder;
 use crate::error::Result;
 use crate::raster::chunks::ChunkCache;
-use crate::sink::OutputKind;
+use crate::sink::{Depot, OutputKind};
 
 /// Metatiles that are made to find out how large tiles are.
 const SAMPLES: usize = 12;
@@ -61,14 +61,14 @@ impl Estimate {
         let stride = metatiles.len().div_ceil(SAMPLES).max(1);
         let cache = ChunkCache::new(plan.budget.chunks);
         let mut reader = TileReader::new(plan, &cache);
-        let loom = Loom::new(plan, encoder);
+        let loom = Loom::new(plan, encoder, Depot::scales());
         let (mut planned, mut tiles) = (0, Vec::new());
         let chosen: Vec<_> = metatiles.iter().skip(stride / 2).step_by(stride).collect();
         for metatile in &chosen {
             loom.levels(reader.read(**metatile)?, &mut tiles)?;
             planned += plan.tiles_under(**metatile);
         }
-        let bytes: u64 = tiles.iter().map(|t| t.bytes.len() as u64).sum();
+        let bytes: u64 = tiles.iter().map(|t| u64::from(t.len)).sum();
         let filled = tiles.len() as f64 / planned.max(1) as f64;
         let mean = bytes as f64 / tiles.len().max(1) as f64;
         let tiles_per_zoom = plan.counts();

@@ -31,7 +31,7 @@ use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
 use crate::resampling::Resampling;
-use crate::sink::{EncodedTile, OutputKind, Target, TileSink, Written};
+use crate::sink::{Deposited, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
 use reader::TileReader;
 use weave::Loom;
@@ -197,13 +197,13 @@ struct Counted<'a> {
 }
 
 impl pipeline::Sink for Counted<'_> {
-    type Item = EncodedTile;
+    type Item = Deposited;
     type Done = Written;
     type Error = Error;
 
-    fn write(&mut self, tile: EncodedTile) -> Result<()> {
+    fn write(&mut self, tile: Deposited) -> Result<()> {
         self.tiles += 1;
-        self.sink.write(tile)
+        self.sink.accept(tile)
     }
 
     fn finish(self) -> Result<Written> {
@@ -234,8 +234,9 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let metatiles = plan.pyramid.metatiles(plan.budget.swath);
     planned(&plan, metatiles.len());
 
+    let container = crate::sink::begin(kind, &job.target, info)?;
     let cache = ChunkCache::new(plan.budget.chunks);
-    let loom = Loom::new(&plan, &encoder);
+    let loom = Loom::new(&plan, &encoder, container.depot());
     let limits = Limits {
         readers: job.readers,
         threads: job.threads,
@@ -251,10 +252,7 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
             open: || Ok(TileReader::new(&plan, &cache)),
             read: |reader: &mut TileReader<'_>, metatile: &TileCoord| reader.read(*metatile),
             process: |weft| loom.weave(weft),
-            create: || {
-                let sink = crate::sink::create(kind, &job.target, info)?;
-                Ok(Counted { sink, job, tiles: 0 })
-            },
+            create: || Ok(Counted { sink: container.open(), job, tiles: 0 }),
         },
     )?;
     let Outcome { done, stats } = outcome;

@@ -1,6 +1,8 @@
 //! The computing stage: warps a metatile, reduces it level by level, and encodes its tiles. Whoever brings the last
 //! child of a node above goes on with that node.
 
+use std::cell::Cell;
+
 use ndarray::s;
 
 use super::look::{Look, Renderer};
@@ -12,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::pyramid::{Nursery, WideNursery};
 use crate::resampling::Resampling;
-use crate::sink::EncodedTile;
+use crate::sink::{Deposited, Depot};
 use crate::warp::coords::CoordGrid;
 use crate::warp::kernel::{Canvas, halo, warp};
 use crate::warp::reduce::{halve, join};
@@ -32,25 +34,31 @@ pub struct Loom<'a> {
     waiting: Waiting<'a>,
     renderer: Renderer,
     encoder: &'a dyn TileEncoder,
+    depot: Depot,
+}
+
+thread_local! {
+    /// Where a thread encodes tile after tile: fresh memory for each would cost more than to fill it.
+    static ENCODED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl<'a> Loom<'a> {
-    /// A loom for a plan.
-    pub fn new(plan: &'a Plan, encoder: &'a dyn TileEncoder) -> Self {
+    /// A loom for a plan, whose tiles go to a depot.
+    pub fn new(plan: &'a Plan, encoder: &'a dyn TileEncoder, depot: Depot) -> Self {
         let renderer = Renderer::new(&plan.look, plan.sample_type);
         let waiting = if plan.reduces_locally() {
             Waiting::Quarters(Nursery::new(&plan.pyramid))
         } else {
             Waiting::Margins(WideNursery::new(&plan.pyramid))
         };
-        Self { plan, waiting, renderer, encoder }
+        Self { plan, waiting, renderer, encoder, depot }
     }
 
     /// The tiles of a metatile, and of all nodes above that its arrival completes. Empty tiles are left out.
     ///
     /// # Errors
-    /// Those of the encoder.
-    pub fn weave(&self, weft: Weft) -> Result<Vec<EncodedTile>> {
+    /// Those of the encoder and of the depot.
+    pub fn weave(&self, weft: Weft) -> Result<Vec<Deposited>> {
         let mut tiles = Vec::new();
         match &self.waiting {
             Waiting::Quarters(nursery) => self.climb(nursery, weft, &mut tiles)?,
@@ -59,7 +67,7 @@ impl<'a> Loom<'a> {
         Ok(tiles)
     }
 
-    fn climb(&self, nursery: &Nursery<'_, Block>, weft: Weft, tiles: &mut Vec<EncodedTile>) -> Result<()> {
+    fn climb(&self, nursery: &Nursery<'_, Block>, weft: Weft, tiles: &mut Vec<Deposited>) -> Result<()> {
         let mut child = weft.metatile;
         let root = self.levels(weft, tiles)?;
         let mut quarter = self.reduced(root)?;
@@ -79,7 +87,7 @@ impl<'a> Loom<'a> {
         &self,
         nursery: &WideNursery<'_, Block>,
         weft: Weft,
-        tiles: &mut Vec<EncodedTile>,
+        tiles: &mut Vec<Deposited>,
     ) -> Result<()> {
         let base = self.plan.pyramid.base();
         let under = self.plan.tiles_of(weft.metatile, base);
@@ -140,7 +148,7 @@ impl<'a> Loom<'a> {
     }
 
     /// Makes the levels of one metatile, without telling anyone; returns its root's pixels.
-    pub(super) fn levels(&self, weft: Weft, tiles: &mut Vec<EncodedTile>) -> Result<Option<Block>> {
+    pub(super) fn levels(&self, weft: Weft, tiles: &mut Vec<Deposited>) -> Result<Option<Block>> {
         let plan = self.plan;
         let lowest = plan.pyramid.root().max(plan.pyramid.min());
         let mut z = plan.pyramid.base();
@@ -164,7 +172,7 @@ impl<'a> Loom<'a> {
     }
 
     /// Encodes the tiles of a level that lie in a block, if the level is written.
-    fn encode(&self, z: u8, block: &Block, tiles: &mut Vec<EncodedTile>) -> Result<()> {
+    fn encode(&self, z: u8, block: &Block, tiles: &mut Vec<Deposited>) -> Result<()> {
         if z > self.plan.max_zoom {
             return Ok(());
         }
@@ -179,9 +187,11 @@ impl<'a> Loom<'a> {
                 let tile = TileCoord::new(z, x, y);
                 let corner = (column * side, row * side);
                 if let Some(picture) = picture(&self.plan.look, block, corner, side)? {
-                    let mut bytes = Vec::new();
+                    let mut bytes = ENCODED.take();
+                    bytes.clear();
                     self.encoder.encode(&picture, &mut bytes)?;
-                    tiles.push(EncodedTile::new(tile, bytes));
+                    tiles.push(self.depot.deposit(tile, &bytes)?);
+                    ENCODED.set(bytes);
                 }
             }
         }

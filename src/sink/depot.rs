@@ -1,0 +1,352 @@
+//! Where the threads of the pool leave the bytes of tiles.
+//!
+//! One thread owns the container: it alone decides the order of tiles, finds equal ones, and writes directories and
+//! indexes. But the bytes of a tile are the same wherever they lie, and to copy them is most of the work. So the
+//! thread that made a tile leaves its bytes here, and what goes to the writer is a record of some forty bytes.
+//!
+//! For an archive they are appended to a *segment* of the spool. A file system lets one thread at a time write to a file,
+//! so each thread of the pool has a segment of its own (up to [`SEGMENTS`]). For a folder, the thread creates the
+//! tile's file.
+//!
+//! A record of a segment is x, y, z, length (u32 each), XXH3-128, all little-endian, and the bytes. A tile
+//! equal to another that this thread made not long ago is a record with [`REPEATED`] set in its length and no
+//! bytes. The segments alone thus tell which tiles they hold, however torn their ends are.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::{Error, Result};
+use crate::grid::TileCoord;
+use crate::sink::target::{Claim, SEGMENTS, failed};
+use crate::tileset::{Scheme, TilesetInfo};
+
+/// Set in the length of a record whose bytes stand in an earlier record.
+const REPEATED: u32 = 1 << 31;
+
+/// Bytes of a record before those of its tile.
+pub(super) const HEADER: usize = 32;
+
+/// Small tiles are gathered up to this many bytes.
+const BUFFER: usize = 128 << 10;
+
+/// Tiles from this size on are written as they are.
+const LARGE: usize = 32 << 10;
+
+/// Tiles that a segment remembers, to store equal ones once. What it forgets costs space in the spool, none in the archive.
+const REMEMBERED: usize = 1 << 10;
+
+/// A tile whose bytes are in a [`Depot`].
+#[derive(Debug, Clone, Copy)]
+pub struct Deposited {
+    /// Where it belongs.
+    pub coord: TileCoord,
+    /// Its size in bytes.
+    pub len: u32,
+    /// XXH3 (128 bit) of its bytes; 0 for a folder, which stores equal tiles one by one.
+    pub(super) hash: u128,
+    pub(super) place: Place,
+}
+
+/// The segment in which the bytes of a tile lie, and their offset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Place(u64);
+
+impl Place {
+    fn new(segment: usize, offset: u64) -> Self {
+        Self((segment as u64) << 56 | offset)
+    }
+
+    fn segment(self) -> usize {
+        (self.0 >> 56) as usize
+    }
+
+    fn offset(self) -> u64 {
+        self.0 & ((1 << 56) - 1)
+    }
+}
+
+/// Takes the bytes of tiles from any thread and keeps them until the container is finished. Clones are the same depot.
+/// What it holds is removed with the last clone and the container.
+#[derive(Debug, Clone)]
+pub struct Depot(Arc<Keep>);
+
+#[derive(Debug)]
+enum Keep {
+    /// Nothing is kept.
+    Scales,
+    Files(Files),
+    Segments(Segments),
+}
+
+impl Depot {
+    /// A depot that keeps nothing and only tells how large tiles are.
+    pub fn scales() -> Self {
+        Self(Arc::new(Keep::Scales))
+    }
+
+    /// A depot whose tiles become files of a folder.
+    pub(super) fn files(claim: Arc<Claim>, info: &TilesetInfo) -> Result<Self> {
+        Ok(Self(Arc::new(Keep::Files(Files::create(claim, info)?))))
+    }
+
+    /// A depot whose tiles become part of an archive.
+    pub(super) fn segments(claim: Arc<Claim>) -> Result<Self> {
+        Ok(Self(Arc::new(Keep::Segments(Segments::create(claim)?))))
+    }
+
+    /// Takes the bytes of a tile. Threads of a pool do not wait for each other here.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the disk refuses, [`Error::Internal`] for a tile without bytes or that a folder has already.
+    pub fn deposit(&self, coord: TileCoord, bytes: &[u8]) -> Result<Deposited> {
+        let len = match u32::try_from(bytes.len()) {
+            Ok(len) if len > 0 && len < REPEATED => len,
+            _ => return Err(Error::Internal(format!("tile {coord} has {} bytes", bytes.len()))),
+        };
+        match &*self.0 {
+            Keep::Scales => Ok(Deposited { coord, len, hash: 0, place: Place::default() }),
+            Keep::Files(files) => files.create_tile(coord, bytes).map(|()| Deposited {
+                coord,
+                len,
+                hash: 0,
+                place: Place::default(),
+            }),
+            Keep::Segments(segments) => segments.append(coord, len, bytes),
+        }
+    }
+
+    /// The folder, when this is one.
+    pub(super) fn as_files(&self) -> Option<&Files> {
+        if let Keep::Files(files) = &*self.0 { Some(files) } else { None }
+    }
+
+    /// Opens all segments for reading; nothing may be deposited any more.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the last bytes cannot be written.
+    pub(super) fn stored(&self) -> Result<Stored> {
+        if let Keep::Segments(segments) = &*self.0 { segments.stored() } else { Ok(Stored::default()) }
+    }
+}
+
+/// The folder under construction.
+#[derive(Debug)]
+pub(super) struct Files {
+    claim: Arc<Claim>,
+    /// The unfinished folder, opened before anything is written so that it hears of writes that fail later.
+    root: File,
+    scheme: Scheme,
+    extension: &'static str,
+}
+
+impl Files {
+    fn create(claim: Arc<Claim>, info: &TilesetInfo) -> Result<Self> {
+        let created = fs::create_dir(claim.partial()).and_then(|()| File::open(claim.partial()));
+        let root = created.map_err(|e| failed(claim.partial(), "cannot be created", &e))?;
+        Ok(Self { claim, root, scheme: info.scheme, extension: info.format.extension() })
+    }
+
+    fn create_tile(&self, coord: TileCoord, bytes: &[u8]) -> Result<()> {
+        let row = match self.scheme {
+            Scheme::Xyz => coord.y,
+            Scheme::Tms => coord.tms_y(),
+        };
+        let mut name = String::with_capacity(40);
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{}/{}/{row}.{}", coord.z, coord.x, self.extension);
+        match self.create_file(&name, bytes) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::Internal(format!("tile {coord} was written twice")))
+            }
+            Err(e) => Err(failed(&self.claim.partial().join(&name), "cannot be written", &e)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Creates a file, and first its folder if that is not there yet: the system looks for it anyway, and threads that
+    /// agreed about folders would have to wait for each other.
+    pub(super) fn create_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file = match self.open(name) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let path = self.claim.partial().join(name);
+                fs::create_dir_all(path.parent().unwrap_or(&path))?;
+                self.open(name)?
+            }
+            opened => opened?,
+        };
+        file.write_all(bytes)
+    }
+
+    /// Relative to the open folder, which spares the system the way to it.
+    fn open(&self, name: &str) -> io::Result<File> {
+        use rustix::fs::{Mode, OFlags, openat};
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        Ok(openat(&self.root, name, flags, Mode::from_raw_mode(0o666))?.into())
+    }
+
+    /// The open folder.
+    pub(super) fn root(&self) -> &File {
+        &self.root
+    }
+}
+
+/// The segments of a spool.
+#[derive(Debug)]
+struct Segments {
+    claim: Arc<Claim>,
+    open: Vec<Mutex<Option<Segment>>>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    file: Arc<File>,
+    /// Where the next record begins, behind what is gathered.
+    end: u64,
+    gathered: Vec<u8>,
+    /// Hash, length and offset of tiles, each in the slot that its hash chooses.
+    remembered: Vec<(u128, u32, u64)>,
+}
+
+impl Segments {
+    fn create(claim: Arc<Claim>) -> Result<Self> {
+        let open: Vec<_> = (0..SEGMENTS).map(|_| Mutex::new(None)).collect();
+        let segments = Self { claim, open };
+        // Finds out at once whether there can be any.
+        *lock(&segments.open[0]) = Some(segments.segment(0)?);
+        Ok(segments)
+    }
+
+    fn segment(&self, number: usize) -> Result<Segment> {
+        let path = self.claim.segment(number);
+        let created = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let file = created.map_err(|e| failed(&path, "cannot be created", &e))?;
+        Ok(Segment { file: Arc::new(file), end: 0, gathered: Vec::new(), remembered: Vec::new() })
+    }
+
+    fn append(&self, coord: TileCoord, len: u32, bytes: &[u8]) -> Result<Deposited> {
+        let hash = xxh3_128(bytes);
+        let number = rayon::current_thread_index().unwrap_or(0) % SEGMENTS;
+        let mut segment = lock(&self.open[number]);
+        let segment = match &mut *segment {
+            Some(segment) => segment,
+            none => none.insert(self.segment(number)?),
+        };
+        let offset = segment.append(coord, len, hash, bytes).map_err(|e| {
+            failed(&self.claim.segment(number), &format!("tile {coord} cannot be written"), &e)
+        })?;
+        Ok(Deposited { coord, len, hash, place: Place::new(number, offset) })
+    }
+
+    fn stored(&self) -> Result<Stored> {
+        let mut stored = Stored { path: self.claim.segment(0), files: Vec::new() };
+        for (number, segment) in self.open.iter().enumerate() {
+            let mut segment = lock(segment);
+            if let Some(segment) = &mut *segment {
+                let flushed = segment.flush();
+                flushed.map_err(|e| failed(&self.claim.segment(number), "cannot be written", &e))?;
+            }
+            stored.files.push(segment.as_ref().map(|segment| Arc::clone(&segment.file)));
+        }
+        Ok(stored)
+    }
+}
+
+impl Segment {
+    /// Appends a record; returns where the bytes of its tile begin.
+    fn append(&mut self, coord: TileCoord, len: u32, hash: u128, bytes: &[u8]) -> io::Result<u64> {
+        if self.remembered.is_empty() {
+            self.remembered.resize(REMEMBERED, (0, 0, 0));
+        }
+        let slot = hash as usize % REMEMBERED;
+        let (known_hash, known_len, known_offset) = self.remembered[slot];
+        let known = (known_hash, known_len) == (hash, len);
+        let stored = if known { &[] } else { bytes };
+        let mut header = [0; HEADER];
+        let len_field = if known { len | REPEATED } else { len };
+        for (field, value) in [coord.x, coord.y, coord.z.into(), len_field].into_iter().enumerate() {
+            header[field * 4..][..4].copy_from_slice(&value.to_le_bytes());
+        }
+        header[16..].copy_from_slice(&hash.to_le_bytes());
+        if self.gathered.len() + HEADER + stored.len() > BUFFER || stored.len() >= LARGE {
+            self.flush()?;
+        }
+        if stored.len() >= LARGE {
+            write_both(&self.file, &header, stored)?;
+        } else {
+            self.gathered.extend_from_slice(&header);
+            self.gathered.extend_from_slice(stored);
+        }
+        let offset = self.end + HEADER as u64;
+        self.end = offset + stored.len() as u64;
+        if known {
+            return Ok(known_offset);
+        }
+        self.remembered[slot] = (hash, len, offset);
+        Ok(offset)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.file).write_all(&self.gathered)?;
+        self.gathered.clear();
+        Ok(())
+    }
+}
+
+/// Writes one after the other, by one call of the system if it takes all.
+fn write_both(mut file: &File, first: &[u8], second: &[u8]) -> io::Result<()> {
+    let written = loop {
+        match file.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            written => break written?,
+        }
+    };
+    file.write_all(&first[written.min(first.len())..])?;
+    file.write_all(&second[written.saturating_sub(first.len())..])
+}
+
+/// The segments when all tiles are in them.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    path: PathBuf,
+    files: Vec<Option<Arc<File>>>,
+}
+
+impl Stored {
+    /// The first segment, to be named in errors.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many segments there are: as many as threads made tiles.
+    pub(super) fn count(&self) -> usize {
+        self.files.iter().flatten().count()
+    }
+
+    /// Reads the bytes of a tile.
+    ///
+    /// # Errors
+    /// Those of the system, and of a place that was never given.
+    pub(super) fn read(&self, place: Place, bytes: &mut [u8]) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let Some(Some(file)) = self.files.get(place.segment()) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        file.read_exact_at(bytes, place.offset())
+    }
+
+    /// The file that a place is in, to be damaged by tests.
+    #[cfg(test)]
+    pub(super) fn file(&self, place: Place) -> (&File, u64) {
+        (self.files[place.segment()].as_ref().expect("there"), place.offset())
+    }
+}
+
+/// Locks a segment. A thread that panicked with it has stopped the run; nobody reads what it left.
+fn lock<X>(mutex: &Mutex<X>) -> MutexGuard<'_, X> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

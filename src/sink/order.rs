@@ -1,0 +1,71 @@
+//! The orders of the archives.
+
+use crate::grid::{MAX_ZOOM, TileCoord};
+
+/// The order in which an archive is assembled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// By zoom level, column, and row counted from the south: the order of an MBTiles index.
+    Columns,
+    /// By zoom level and position on the Hilbert curve: the order of PMTiles.
+    Hilbert,
+}
+
+impl Order {
+    /// The place of a tile in this order. `None` when the address is outside of its level's matrix.
+    pub(super) fn key(self, tile: TileCoord) -> Option<u64> {
+        let TileCoord { z, x, y } = tile;
+        if z > MAX_ZOOM || x >> z != 0 || y >> z != 0 {
+            return None;
+        }
+        match self {
+            Self::Columns => Some(tiles_above(z) + (u64::from(x) << z) + u64::from(tile.tms_y())),
+            Self::Hilbert => {
+                let tile = ::pmtiles::TileCoord::new(z, x, y).ok()?;
+                Some(::pmtiles::TileId::from(tile).value())
+            }
+        }
+    }
+
+    /// The tile at a place that [`Order::key`] gave.
+    pub(super) fn tile(self, key: u64) -> TileCoord {
+        match self {
+            Self::Columns => {
+                let z = (0..=MAX_ZOOM).rev().find(|z| tiles_above(*z) <= key).unwrap_or(0);
+                let rest = key - tiles_above(z);
+                let row = rest & ((1 << z) - 1);
+                TileCoord::new(z, (rest >> z) as u32, ((1u64 << z) - 1 - row) as u32)
+            }
+            Self::Hilbert => ::pmtiles::TileId::new(key).map_or(TileCoord::new(0, 0, 0), |id| {
+                let tile = ::pmtiles::TileCoord::from(id);
+                TileCoord::new(tile.z(), tile.x(), tile.y())
+            }),
+        }
+    }
+}
+
+/// How many tiles the levels above `z` have: (4ᶻ − 1) / 3.
+const fn tiles_above(z: u8) -> u64 {
+    ((1u64 << (2 * z)) - 1) / 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_by_level_and_give_the_tile_back() {
+        for order in [Order::Columns, Order::Hilbert] {
+            for coord in [(0, 0, 0), (1, 1, 0), (5, 31, 7), (17, 70_000, 99_999), (30, (1 << 30) - 1, 3)] {
+                let coord = TileCoord::new(coord.0, coord.1, coord.2);
+                let key = order.key(coord).expect("inside");
+                assert_eq!(order.tile(key), coord);
+                assert!(key >= tiles_above(coord.z) && key < tiles_above(coord.z + 1));
+            }
+            assert_eq!(order.key(TileCoord::new(1, 2, 0)), None);
+            assert_eq!(order.key(TileCoord::new(31, 0, 0)), None);
+        }
+        let south = Order::Columns.key(TileCoord::new(3, 2, 7));
+        assert!(south < Order::Columns.key(TileCoord::new(3, 2, 6)));
+    }
+}
