@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::encode::TileFormat;
+use crate::encode::terrain::Encoding;
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, MAX_ZOOM};
 
@@ -100,6 +101,8 @@ pub struct TilesetInfo {
     pub tile_size: u32,
     /// Numbering of the rows in a folder; default XYZ.
     pub scheme: Scheme,
+    /// How heights became the tiles' colours; default none: the tiles are pictures.
+    pub encoding: Option<Encoding>,
     /// Further keys and values, in the order given; default none.
     pub extra: Vec<(String, String)>,
 }
@@ -130,6 +133,7 @@ impl TilesetInfo {
             format,
             tile_size,
             scheme: Scheme::default(),
+            encoding: None,
             extra: Vec::new(),
         }
     }
@@ -222,14 +226,21 @@ impl TilesetInfo {
         }
     }
 
-    /// The extra keys as a JSON object.
+    /// The encoding of heights, if there is one, and the extra keys.
+    pub(crate) fn further(&self) -> impl Iterator<Item = (&str, Value)> {
+        let encoding = self.encoding.as_ref().map(Encoding::metadata).unwrap_or_default();
+        let extra = self.extra.iter().map(|(k, v)| (k.as_str(), Value::String(v.clone())));
+        encoding.into_iter().chain(extra)
+    }
+
+    /// The same as a JSON object.
     pub(crate) fn extra_json(&self) -> Map<String, Value> {
-        self.extra.iter().map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect()
+        self.further().map(|(k, v)| (k.to_owned(), v)).collect()
     }
 }
 
 /// Keys that the formats themselves use.
-const RESERVED: [&str; 19] = [
+const RESERVED: [&str; 24] = [
     "tilejson",
     "name",
     "description",
@@ -249,6 +260,11 @@ const RESERVED: [&str; 19] = [
     "grids",
     "data",
     "fillzoom",
+    "encoding",
+    "redFactor",
+    "greenFactor",
+    "blueFactor",
+    "baseShift",
 ];
 
 /// A TileJSON 3.0 document (<https://github.com/mapbox/tilejson-spec>); `type`, `format` and `tileSize` are keys of MBTiles

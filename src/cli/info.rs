@@ -98,7 +98,12 @@ impl Info {
             let nodata = band.nodata.map_or_else(String::new, |n| format!(", nodata {n}"));
             let name = band.description.as_ref().map_or_else(String::new, |n| format!(" \"{n}\""));
             let kind = format!("{:?}", band.interpretation).to_lowercase();
-            let _ = writeln!(t, "  band {}{name}: {}, {kind}{nodata}", i + 1, band.sample_type);
+            let scaled = match (band.scale, band.offset) {
+                (1.0, 0.0) => String::new(),
+                (scale, offset) => format!(", values × {scale} + {offset}"),
+            };
+            let unit = band.unit.as_ref().map_or_else(String::new, |u| format!(", unit {u}"));
+            let _ = writeln!(t, "  band {}{name}: {}, {kind}{nodata}{scaled}{unit}", i + 1, band.sample_type);
         }
         let overviews: Vec<_> = d.overviews.iter().map(|s| format!("{} × {}", s.width, s.height)).collect();
         if !overviews.is_empty() {

@@ -2,6 +2,7 @@
 
 pub mod deflate;
 pub mod png;
+pub mod terrain;
 
 use crate::error::Result;
 

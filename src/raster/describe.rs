@@ -42,6 +42,12 @@ pub struct BandDescription {
     pub nodata: Option<f64>,
     /// The band's name, if it has one.
     pub description: Option<String>,
+    /// Factor from samples to the values they stand for; 1 unless declared.
+    pub scale: f64,
+    /// What is added after that; 0 unless declared.
+    pub offset: f64,
+    /// Unit of the values, if declared; GDAL takes that of GeoTIFF heights from the vertical CRS.
+    pub unit: Option<String>,
 }
 
 /// Which mask a raster carries beside nodata values and alpha.
@@ -121,6 +127,9 @@ impl Description {
                 interpretation: interpretation(&band.color_interpretation()),
                 nodata: nodata(&band),
                 description: gdal::Metadata::description(&band).ok().filter(|d| !d.is_empty()),
+                scale: band.scale().unwrap_or(1.0),
+                offset: band.offset().unwrap_or(0.0),
+                unit: Some(band.unit()).filter(|u| !u.is_empty()),
             });
         }
         let first = dataset.rasterband(1).map_err(|e| reason(&e))?;

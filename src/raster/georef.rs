@@ -39,6 +39,15 @@ pub struct Georeferencing {
     pub geotransform: Option<[f64; 6]>,
 }
 
+/// The unit in which a CRS counts heights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerticalUnit {
+    /// Its name in the EPSG registry.
+    pub name: String,
+    /// How many metres it has.
+    pub metres: f64,
+}
+
 const IDENTITY: [f64; 6] = [0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
 
 impl Georeferencing {
@@ -89,6 +98,19 @@ impl Georeferencing {
             self.set_crs(Some(&srs));
         }
         Ok(self)
+    }
+
+    /// Metres in the unit of heights, when the CRS is a compound one.
+    pub fn vertical_unit(&self) -> Option<VerticalUnit> {
+        let json = SpatialRef::from_wkt(self.wkt.as_deref()?).ok()?.to_projjson().ok()?;
+        let crs: serde_json::Value = serde_json::from_str(&json).ok()?;
+        let vertical = crs["components"].as_array()?.iter().find(|c| c["type"] == "VerticalCRS")?;
+        let unit = &vertical["coordinate_system"]["axis"][0]["unit"];
+        if unit == "metre" {
+            return Some(VerticalUnit { name: "metre".to_owned(), metres: 1.0 });
+        }
+        let name = unit["name"].as_str()?.to_owned();
+        Some(VerticalUnit { name, metres: unit["conversion_factor"].as_f64()? })
     }
 
     /// Whether tiles of the Earth can be made from it.

@@ -243,7 +243,8 @@ fn metadata(info: &TilesetInfo) -> Vec<(&str, String)> {
     ];
     rows.extend(info.attribution.clone().map(|text| ("attribution", text)));
     rows.extend(info.description.clone().map(|text| ("description", text)));
-    rows.extend(info.extra.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    let text = |value: serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    rows.extend(info.further().map(|(key, value)| (key, text(value))));
     rows
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Finds the layout of a picture that [`check`](super::check) has passed.
-    pub(super) fn new(picture: &Picture<'a>, scratch: &'a mut Scratch) -> Self {
+    pub(super) fn new(picture: &Picture<'a>, truecolour: bool, scratch: &'a mut Scratch) -> Self {
         let &Picture { width, height, .. } = picture;
         let alpha = picture.alpha.filter(|a| (0..height).any(|y| a.row(y, width).iter().any(|&v| v != 255)));
         let picture = Picture { alpha, ..*picture };
@@ -73,6 +73,9 @@ impl<'a> Layout<'a> {
 
         if picture.colour == Colour::Gray && alpha.is_none() && has_many_levels(&picture) {
             return of(ColourType::Gray, 8, picture.samples, &[]);
+        }
+        if truecolour && picture.colour == Colour::Rgb && alpha.is_none() {
+            return of(ColourType::Rgb, 8, picture.samples, &[]);
         }
         let found = scratch.colours.collect(&picture, &mut scratch.numbers);
         if !matches!(found, Numbers::TooMany) {

@@ -50,11 +50,13 @@ pub enum PngMode {
 pub struct PngOptions {
     /// What to spend on a tile. Default: [`PngMode::Fast`].
     pub mode: PngMode,
+    /// Store opaque RGB as RGB however few colours there are, for readers that take the bytes for numbers. Default: no.
+    pub truecolour: bool,
 }
 
 impl From<PngMode> for PngOptions {
     fn from(mode: PngMode) -> Self {
-        Self { mode }
+        Self { mode, ..Self::default() }
     }
 }
 
@@ -90,7 +92,7 @@ impl TileEncoder for Png {
     fn encode(&self, picture: &Picture<'_>, out: &mut Vec<u8>) -> Result<()> {
         check(picture)?;
         SCRATCH.with_borrow_mut(|scratch| {
-            let layout = Layout::new(picture, &mut scratch.layout);
+            let layout = Layout::new(picture, self.options.truecolour, &mut scratch.layout);
             chunk::begin(&layout, out)?;
             chunk::chunk(*b"IDAT", out, |out| {
                 strategy::compress(&layout, self.options.mode, &mut scratch.work, out)
