@@ -2,7 +2,7 @@
 
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::filter::{Filter, cost};
+use super::filter::{Filter, average_and_paeth};
 use super::layout::{ColourType, Layout};
 use super::{PngMode, search};
 use crate::encode::deflate;
@@ -107,9 +107,8 @@ pub(super) fn unfiltered(row: &Row<'_>, out: &mut [u8], _: &mut [u8]) -> Filter 
 
 /// The better of the two filters that use both neighbours.
 fn average_or_paeth(row: &Row<'_>, out: &mut [u8], trial: &mut [u8]) -> Filter {
-    row.filter(Filter::Average, out);
-    row.filter(Filter::Paeth, trial);
-    if cost(trial) <= cost(out) {
+    let [average, paeth] = average_and_paeth(row.pixel_bytes, row.bytes, row.above, out, trial);
+    if paeth <= average {
         out.copy_from_slice(trial);
         return Filter::Paeth;
     }
