@@ -2,6 +2,7 @@
 
 use super::bits::{BitWriter, Literals};
 use super::huffman::{BlockHead, DISTANCES, END_OF_BLOCK, LITERALS, code_lengths, codes};
+use crate::simd::{Kernel, Level, dispatch};
 
 /// Longest code: four of them and the seven bits that wait after a flush fit the accumulator.
 const CODE_LIMIT: usize = 14;
@@ -19,6 +20,99 @@ pub(super) struct Sequence {
     pub(super) distance: u16,
 }
 
+/// Part of a block: what it says, and how often each symbol occurs in it.
+pub(super) struct Part<'a> {
+    data: &'a [u8],
+    sequences: Vec<Sequence>,
+    counts: [u32; LITERALS],
+    distances: [u32; DISTANCES],
+    extra_bits: u64,
+}
+
+impl<'a> Part<'a> {
+    /// Of these bytes, which the sequences cover.
+    pub(super) fn new(data: &'a [u8], sequences: Vec<Sequence>) -> Self {
+        let mut counts = [0u32; LITERALS];
+        let mut distances = [0u32; DISTANCES];
+        let mut literals = Histogram([[0; 256]; 8]);
+        let mut rest = data;
+        let mut extra_bits = 0;
+        for &Sequence { literals: run, length, distance } in &sequences {
+            let (bytes, after) = rest.split_at(run as usize);
+            literals.count(bytes);
+            rest = &after[usize::from(length)..];
+            if length > 0 {
+                let (symbol, _, extra) = length_symbol(usize::from(length));
+                counts[symbol] += 1;
+                let (distance, _, further) = distance_symbol(usize::from(distance));
+                distances[distance] += 1;
+                extra_bits += u64::from(extra + further);
+            }
+        }
+        for (value, count) in counts[..256].iter_mut().enumerate() {
+            *count = literals.0.iter().map(|table| table[value]).sum();
+        }
+        Self { data, sequences, counts, distances, extra_bits }
+    }
+
+    /// Bits of all symbols under codes of their own, in sixty-fourths, about.
+    pub(super) fn cost(&self) -> u64 {
+        entropy(&self.counts) + entropy(&self.distances)
+    }
+
+    /// The [`cost`](Self::cost) of both together.
+    pub(super) fn cost_with(&self, other: &Self) -> u64 {
+        let counts: [u32; LITERALS] = std::array::from_fn(|i| self.counts[i] + other.counts[i]);
+        let distances: [u32; DISTANCES] = std::array::from_fn(|i| self.distances[i] + other.distances[i]);
+        entropy(&counts) + entropy(&distances)
+    }
+
+    /// Puts the part that follows in `all` behind this one.
+    pub(super) fn append(&mut self, other: Self, all: &'a [u8], end: usize) {
+        self.data = &all[end - self.data.len() - other.data.len()..end];
+        self.sequences.extend(other.sequences);
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        for (count, more) in self.distances.iter_mut().zip(other.distances) {
+            *count += more;
+        }
+        self.extra_bits += other.extra_bits;
+    }
+}
+
+/// Bits that an ideal code gives so many symbols of each kind, in sixty-fourths.
+fn entropy<const N: usize>(counts: &[u32; N]) -> u64 {
+    dispatch(Level::Best, Entropy(counts))
+}
+
+struct Entropy<'a, const N: usize>(&'a [u32; N]);
+
+impl<const N: usize> Kernel for Entropy<'_, N> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        let (mut total, mut saved) = (0u32, 0u64);
+        for &count in self.0 {
+            total += count;
+            saved += u64::from(count) * u64::from(log2(count));
+        }
+        (u64::from(total) * u64::from(log2(total))).saturating_sub(saved)
+    }
+}
+
+/// Binary logarithm in sixty-fourths, a parabola between powers of two: the same on every machine. That of 0 is 0; that
+/// of values from 2³¹ on is of no use.
+#[inline(always)]
+fn log2(value: u32) -> u32 {
+    let float = (value.max(1) as i32 as f32).to_bits();
+    // Of the mantissa, 12 bits behind the point.
+    let x = (float >> 11) & 4095;
+    let bulge = ((x * (4096 - x)) >> 12) * 11 >> 5;
+    ((float >> 23) - 127 << 6) + ((x + bulge + 32) >> 6)
+}
+
 /// The codes of a block and its size, known before a bit is written.
 pub(super) struct Block<'a> {
     data: &'a [u8],
@@ -30,28 +124,9 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// A block of these bytes, which the sequences cover.
-    pub(super) fn new(data: &'a [u8], sequences: Vec<Sequence>) -> Self {
-        let mut counts = [0u32; LITERALS];
-        let mut distances = [0u32; DISTANCES];
-        let mut literals = Histogram([[0; 256]; 4]);
-        let mut rest = data;
-        let mut body_bits = 0;
-        for &Sequence { literals: run, length, distance } in &sequences {
-            let (bytes, after) = rest.split_at(run as usize);
-            literals.count(bytes);
-            rest = &after[usize::from(length)..];
-            if length > 0 {
-                let (symbol, _, extra) = length_symbol(usize::from(length));
-                counts[symbol] += 1;
-                let (distance, _, further) = distance_symbol(usize::from(distance));
-                distances[distance] += 1;
-                body_bits += u64::from(extra + further);
-            }
-        }
-        for (value, count) in counts[..256].iter_mut().enumerate() {
-            *count = literals.0.iter().map(|table| table[value]).sum();
-        }
+    /// A block of this part alone.
+    pub(super) fn new(part: Part<'a>) -> Self {
+        let Part { data, sequences, mut counts, distances, extra_bits: mut body_bits } = part;
         counts[END_OF_BLOCK] = 1;
         let lengths = code_lengths(&counts, CODE_LIMIT);
         let mut distance_lengths = code_lengths(&distances, CODE_LIMIT);
@@ -98,8 +173,8 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Counts of bytes. Four tables, because equal neighbours would wait for each other in one.
-struct Histogram([[u32; 256]; 4]);
+/// Counts of bytes. Eight tables, because equal neighbours would wait for each other in one.
+struct Histogram([[u32; 256]; 8]);
 
 impl Histogram {
     #[inline]
@@ -107,7 +182,7 @@ impl Histogram {
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             for (i, &byte) in word.iter().enumerate() {
-                self.0[i % 4][usize::from(byte)] += 1;
+                self.0[i][usize::from(byte)] += 1;
             }
         }
         for &byte in rest {
@@ -141,4 +216,26 @@ fn distance_symbol(distance: usize) -> (usize, u32, u32) {
     let extra = offset.ilog2() - 1;
     let symbol = 2 * extra + (offset >> extra);
     (symbol as usize, offset & ((1 << extra) - 1), extra)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithm_is_within_a_sixty_fourth_and_grows() {
+        for value in (1..5000).chain([65_535, 1 << 20, (1 << 31) - 1]) {
+            let exact = f64::from(value).log2() * 64.0;
+            assert!((f64::from(log2(value)) - exact).abs() < 1.1, "{value}: {} not {exact}", log2(value));
+            assert!(value > 5000 || log2(value) <= log2(value + 1), "{value}");
+        }
+        assert_eq!([log2(0), log2(1), log2(2), log2(1 << 30)], [0, 0, 64, 30 * 64]);
+    }
+
+    #[test]
+    fn entropy_of_equal_counts_is_their_logarithm() {
+        assert_eq!(entropy(&[5, 5, 0, 5, 5]), 20 * 2 * 64);
+        assert_eq!(entropy(&[9]), 0);
+        assert_eq!(entropy(&[0, 0]), 0);
+    }
 }

@@ -14,13 +14,15 @@ mod huffman;
 mod runs;
 
 use bits::{BitWriter, SLACK};
-use block::Block;
+use block::{Block, Part};
 
 pub use huffman::{code_lengths, codes};
 
-/// Bytes under one code. Parts of a picture differ: four codes in a tile of 256 × 256 RGB pixels save 0.3 % on
-/// aerial imagery and 2 % on relief, against one.
-const BLOCK: usize = 48 << 10;
+/// Bytes that are under one code at least. Parts of a picture differ: several codes in a tile of 256 × 256 RGB pixels
+/// save 0.3 % on aerial imagery and 2 % on relief, against one.
+const PART: usize = 24 << 10;
+/// Bits that the head of a block takes, in sixty-fourths: about eighty bytes.
+const HEAD: u64 = 640 * 64;
 /// Bytes in a stored block.
 const STORED: usize = 0xffff;
 
@@ -56,12 +58,30 @@ pub fn runs_size(data: &[u8]) -> usize {
     size(&plan(data)).min(stored_size(data.len()))
 }
 
-/// Plans blocks of equal size, about [`BLOCK`].
+/// Plans blocks: parts of equal size, about [`PART`], are joined as long as a code for all is better than two and the
+/// head of another block.
 fn plan(data: &[u8]) -> Vec<Block<'_>> {
-    let blocks = ((data.len() + BLOCK / 2) / BLOCK).max(1);
-    let (first, rest) = data.split_at(data.len().div_ceil(blocks));
-    let rest = rest.chunks(first.len().max(1));
-    std::iter::once(first).chain(rest).map(|data| Block::new(data, runs::find(data))).collect()
+    let parts = ((data.len() + PART / 2) / PART).max(1);
+    let length = data.len().div_ceil(parts).max(1);
+    let mut blocks = Vec::with_capacity(parts);
+    let (first, rest) = data.split_at(data.len().min(length));
+    let mut block = Part::new(first, runs::find(first));
+    let mut cost = block.cost();
+    let mut end = first.len();
+    for data_of_next in rest.chunks(length) {
+        let next = Part::new(data_of_next, runs::find(data_of_next));
+        let (alone, joined) = (next.cost(), block.cost_with(&next));
+        end += data_of_next.len();
+        if joined <= cost + alone + HEAD {
+            block.append(next, data, end);
+            cost = joined;
+        } else {
+            blocks.push(Block::new(std::mem::replace(&mut block, next)));
+            cost = alone;
+        }
+    }
+    blocks.push(Block::new(block));
+    blocks
 }
 
 fn size(plans: &[Block<'_>]) -> usize {
