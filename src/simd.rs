@@ -7,6 +7,8 @@
 #![allow(unsafe_code, reason = "calls into code compiled for AVX2, and conversions without a range check")]
 #![allow(clippy::inline_always, reason = "what is not inlined into the AVX2 build stays baseline code")]
 
+pub mod png;
+
 /// A computation that gains from wider vectors. Implement `run` as `#[inline(always)]`, and everything
 /// hot below it too: what is not inlined is compiled for the baseline only.
 pub trait Kernel {

@@ -1,7 +1,33 @@
 //! Bits, lowest first, through a 64-bit accumulator.
 
+use crate::simd::{
+    self, Level,
+    png::{BitStream, LiteralCodes},
+};
+
 /// Bytes beyond the last one written that [`BitWriter`] may touch.
 pub(super) const SLACK: usize = 8;
+
+/// Literals from which on vectors pay.
+const WORTH_VECTORS: usize = 128;
+
+/// Codes of the 256 literals, none longer than 14 bits.
+pub(super) struct Literals {
+    /// Length in the lowest byte, code above.
+    pub(super) entries: [u32; 256],
+    /// The same byte by byte.
+    bytes: LiteralCodes,
+}
+
+impl Literals {
+    /// From lengths and codes; further ones are those of other symbols.
+    pub(super) fn new(lengths: &[u8], codes: &[u16]) -> Self {
+        let of = |symbol: usize| u32::from(codes[symbol]) << 8 | u32::from(lengths[symbol]);
+        let entries: [u32; 256] = std::array::from_fn(of);
+        let byte = |shift: u32| entries.map(|entry| (entry >> shift) as u8);
+        Self { entries, bytes: LiteralCodes { lengths: byte(0), low: byte(8), high: byte(16) } }
+    }
+}
 
 /// Writes into a slice that was sized beforehand, plus [`SLACK`].
 pub(super) struct BitWriter<'a> {
@@ -34,10 +60,33 @@ impl<'a> BitWriter<'a> {
         self.waiting &= 7;
     }
 
-    /// Writes the codes of bytes, four to a flush; no code may be longer than 14 bits. An entry of `codes` holds
-    /// the length in its lowest byte and the code above.
+    /// Writes the codes of literals.
+    #[inline]
+    pub(super) fn literals(&mut self, bytes: &[u8], codes: &Literals) {
+        let done = if bytes.len() < WORTH_VECTORS { 0 } else { self.vectors(bytes, codes) };
+        let (quads, rest) = bytes[done..].as_chunks::<4>();
+        self.quads(quads, &codes.entries);
+        for &byte in rest {
+            let entry = codes.entries[usize::from(byte)];
+            self.put(u64::from(entry >> 8), entry & 63);
+            self.flush();
+        }
+    }
+
+    /// Writes as many literals as whole vectors hold, and returns their number.
     #[inline(never)]
-    pub(super) fn quads(&mut self, quads: &[[u8; 4]], codes: &[u32; 256]) {
+    fn vectors(&mut self, bytes: &[u8], codes: &Literals) -> usize {
+        let Self { position, accumulator, waiting, .. } = *self;
+        let mut stream = BitStream { out: &mut *self.out, position, accumulator, waiting };
+        let done = simd::png::write_literals(Level::Best, bytes, &codes.bytes, &mut stream);
+        (self.position, self.accumulator, self.waiting) =
+            (stream.position, stream.accumulator, stream.waiting);
+        done
+    }
+
+    /// Writes the codes of bytes, four to a flush.
+    #[inline]
+    fn quads(&mut self, quads: &[[u8; 4]], codes: &[u32; 256]) {
         // In registers for the length of the loop.
         let Self { mut position, mut accumulator, mut waiting, .. } = *self;
         let out = &mut *self.out;

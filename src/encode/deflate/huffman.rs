@@ -4,6 +4,8 @@ use super::bits::BitWriter;
 
 /// Symbols of the literal and length alphabet that may occur.
 pub(super) const LITERALS: usize = 286;
+/// Symbols of the distance alphabet that may occur.
+pub(super) const DISTANCES: usize = 30;
 /// Symbol that ends a block.
 pub(super) const END_OF_BLOCK: usize = 256;
 /// Longest code of the alphabet that code lengths are sent in.
@@ -21,22 +23,24 @@ const LENGTH_CODE_ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4,
 /// `limit` must leave room for all symbols: at most 2^`limit` of them may occur.
 pub fn code_lengths<const N: usize>(counts: &[u32; N], limit: usize) -> [u8; N] {
     let mut lengths = [0; N];
-    let mut leaves: Vec<(u32, u16)> = counts
+    // Counts with their symbols below: one comparison orders both.
+    let mut leaves: Vec<u64> = counts
         .iter()
-        .zip(0..)
+        .zip(0u64..)
         .filter(|&(&count, _)| count > 0)
-        .map(|(&count, symbol)| (count, symbol))
+        .map(|(&count, symbol)| u64::from(count) << 32 | symbol)
         .collect();
     leaves.sort_unstable();
     let n = leaves.len();
     if n < 2 {
-        for &(_, symbol) in &leaves {
-            lengths[symbol as usize] = 1;
+        for &leaf in &leaves {
+            lengths[leaf as u32 as usize] = 1;
         }
         return lengths;
     }
     // Nodes 0..n are leaves, n..2n−1 inner nodes; the last is the root.
-    let mut weights: Vec<u64> = leaves.iter().map(|&(count, _)| u64::from(count)).collect();
+    let mut weights = Vec::with_capacity(2 * n);
+    weights.extend(leaves.iter().map(|&leaf| leaf >> 32));
     let mut parents = vec![0u16; 2 * n - 1];
     let (mut leaf, mut inner) = (0, n);
     for node in n..2 * n - 1 {
@@ -74,8 +78,8 @@ pub fn code_lengths<const N: usize>(counts: &[u32; N], limit: usize) -> [u8; N] 
     // The rarest symbols take the longest codes.
     let mut symbols = leaves.iter();
     for length in (1..=limit).rev() {
-        for &(_, symbol) in symbols.by_ref().take(of_length[length] as usize) {
-            lengths[symbol as usize] = length as u8;
+        for &leaf in symbols.by_ref().take(of_length[length] as usize) {
+            lengths[leaf as u32 as usize] = length as u8;
         }
     }
     lengths
@@ -110,19 +114,22 @@ pub(super) struct BlockHead {
     symbols: Vec<(u8, u8)>,
     lengths: [u8; 19],
     literals: usize,
+    distances: usize,
     /// Lengths of the length code that are sent.
     sent: usize,
 }
 
 impl BlockHead {
-    /// For the given lengths of literal codes, and two distance codes of one bit. Two, although the second never
-    /// occurs: the code is complete then, as old decoders want it.
-    pub(super) fn new(lengths: &[u8; LITERALS]) -> Self {
-        let literals = lengths.iter().rposition(|&length| length > 0).map_or(257, |last| (last + 1).max(257));
-        let mut sequence = [0u8; LITERALS + 2];
-        sequence[..literals].copy_from_slice(&lengths[..literals]);
-        sequence[literals..literals + 2].fill(1);
-        let symbols = run_lengths(&sequence[..literals + 2]);
+    /// For the given lengths of the codes of literals (and match lengths) and of distances.
+    pub(super) fn new(literal: &[u8; LITERALS], distance: &[u8; DISTANCES]) -> Self {
+        let used = |lengths: &[u8], least: usize| {
+            lengths.iter().rposition(|&length| length > 0).map_or(least, |last| (last + 1).max(least))
+        };
+        let (literals, distances) = (used(literal, 257), used(distance, 1));
+        let mut sequence = [0u8; LITERALS + DISTANCES];
+        sequence[..literals].copy_from_slice(&literal[..literals]);
+        sequence[literals..literals + distances].copy_from_slice(&distance[..distances]);
+        let symbols = run_lengths(&sequence[..literals + distances]);
         let mut counts = [0u32; 19];
         for &(symbol, _) in &symbols {
             counts[usize::from(symbol)] += 1;
@@ -130,7 +137,7 @@ impl BlockHead {
         let lengths = code_lengths(&counts, LENGTH_CODE_LIMIT);
         let sent =
             LENGTH_CODE_ORDER.iter().rposition(|&s| lengths[s] > 0).map_or(4, |last| (last + 1).max(4));
-        Self { symbols, lengths, literals, sent }
+        Self { symbols, lengths, literals, distances, sent }
     }
 
     /// Bits that [`write`](Self::write) writes.
@@ -148,7 +155,7 @@ impl BlockHead {
         bits.put(u64::from(last), 1);
         bits.put(0b10, 2);
         bits.put(self.literals as u64 - 257, 5);
-        bits.put(1, 5);
+        bits.put(self.distances as u64 - 1, 5);
         bits.put(self.sent as u64 - 4, 4);
         bits.flush();
         for &symbol in &LENGTH_CODE_ORDER[..self.sent] {

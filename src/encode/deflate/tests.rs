@@ -1,3 +1,4 @@
+use super::block::length_symbol;
 use super::*;
 
 /// Bytes of a xorshift generator.

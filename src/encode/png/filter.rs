@@ -3,6 +3,8 @@
 //! All predictions use source bytes only, so a row's bytes do not wait for each other and the compiler turns
 //! the loops into SIMD: everything stays in 8-bit lanes.
 
+use crate::simd::{self, Level};
+
 /// The filter of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -73,6 +75,22 @@ fn distance(a: u8, b: u8) -> u8 {
     a.max(b) - a.min(b)
 }
 
+/// Filters a row by both and returns what [`cost`] says of each.
+pub(super) fn average_and_paeth(
+    pixel: usize,
+    row: &[u8],
+    above: &[u8],
+    average: &mut [u8],
+    paeth: &mut [u8],
+) -> [u64; 2] {
+    let vectors = simd::png::average_and_paeth(Level::Best, pixel, row, above, average, paeth);
+    vectors.unwrap_or_else(|| {
+        Filter::Average.apply(pixel, row, above, average);
+        Filter::Paeth.apply(pixel, row, above, paeth);
+        [cost(average), cost(paeth)]
+    })
+}
+
 /// Sum of the bytes' absolute values, taken as signed: small where a prediction is good.
 pub(super) fn cost(filtered: &[u8]) -> u64 {
     // Blocks whose sums fit 16 bits, which makes for more lanes.
@@ -118,6 +136,26 @@ mod tests {
         assert_eq!(out, [5, 0, 9u8.wrapping_sub(200)]);
         Filter::Sub.apply(4, &[1, 2, 3], &[0; 3], &mut out);
         assert_eq!(out, [1, 2, 3]);
+    }
+
+    #[test]
+    fn both_filters_at_once_leave_what_each_leaves() {
+        let byte = |i: usize| (i.wrapping_mul(2_654_435_761) >> 9) as u8 >> (i % 3);
+        for n in (1..140).chain([767, 768, 769, 1024]) {
+            let row: Vec<u8> = (0..n).map(byte).collect();
+            let above: Vec<u8> = (0..n).map(|i| byte(i + 4000)).collect();
+            for pixel in [1, 2, 3, 4] {
+                let mut both = [vec![1; n], vec![2; n]];
+                let [average, paeth] = &mut both;
+                let costs = average_and_paeth(pixel, &row, &above, average, paeth);
+                for (i, filter) in [Filter::Average, Filter::Paeth].into_iter().enumerate() {
+                    let mut alone = vec![3; n];
+                    filter.apply(pixel, &row, &above, &mut alone);
+                    assert_eq!(both[i], alone, "{filter:?} of {n} bytes, {pixel} to a pixel");
+                    assert_eq!(costs[i], cost(&alone));
+                }
+            }
+        }
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl<'a> Layout<'a> {
     /// Finds the layout of a picture that [`check`](super::check) has passed.
     pub(super) fn new(picture: &Picture<'a>, truecolour: bool, scratch: &'a mut Scratch) -> Self {
         let &Picture { width, height, .. } = picture;
-        let alpha = picture.alpha.filter(|a| (0..height).any(|y| a.row(y, width).iter().any(|&v| v != 255)));
+        // Whole rows at a time: the search for the first exception would not vectorise.
+        let is_opaque = |row: &[u8]| row.iter().fold(255, |all, &alpha| all & alpha) == 255;
+        let alpha = picture.alpha.filter(|a| !(0..height).all(|y| is_opaque(a.row(y, width))));
         let picture = Picture { alpha, ..*picture };
         scratch.bytes.clear();
         scratch.numbers.clear();

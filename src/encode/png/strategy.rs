@@ -2,7 +2,7 @@
 
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::filter::{Filter, cost};
+use super::filter::{Filter, average_and_paeth};
 use super::layout::{ColourType, Layout};
 use super::{PngMode, search};
 use crate::encode::deflate;
@@ -12,14 +12,21 @@ use crate::error::{Error, Result};
 const QUICK: usize = 1;
 /// Level for data that is mostly matches.
 const THOROUGH: usize = 6;
-/// Compressed size of the first sample with matches, in hundredths of that without, from which matches pay.
-/// Samples have fewer matches than tiles: they err by up to 0.08, towards the faster way.
-const WORTHWHILE: usize = 99;
+/// Compressed size of the first sample with matches, in hundredths of that without, up to which matches pay: they
+/// take three to five times as long. Samples have fewer matches than tiles: they err by up to 0.08, towards the
+/// faster way.
+const WORTHWHILE: usize = 97;
 
 /// Compressed size of the second sample unfiltered, in hundredths of that filtered, from which filters pay. Above
 /// 100, because samples miss matches between rows, and a thorough search finds more of them. Imagery with
 /// matches is at 128 or more, drawings below 100.
 const FILTERS_PAY: usize = 105;
+
+/// The same of the first sample, where it leaves doubts.
+const FILTERS_MAY_PAY: std::ops::Range<usize> = 85..130;
+
+/// Of so many pixels less than one is a repetition: too few.
+const RARE: u32 = 400;
 
 /// Buffers and compressors of a thread.
 #[derive(Default)]
@@ -62,18 +69,47 @@ fn fast(layout: &Layout<'_>, work: &mut Work, out: &mut Vec<u8>) -> Result<()> {
         return work.compressors.zlib(&work.other, THOROUGH, out);
     }
     let rows = sample(&work.filtered, layout, 4);
-    if 100 * work.compressed_size(&rows, QUICK)? > WORTHWHILE * deflate::runs_size(&rows) {
+    if !repeats(&rows, layout.pixel_bytes()) {
         deflate::zlib_runs(&work.filtered, out);
         return Ok(());
     }
-    let predicted = work.compressed_size(&sample(&work.filtered, layout, 16), QUICK)?;
-    work.filter_other(layout, unfiltered);
-    let plain = work.compressed_size(&sample(&work.other, layout, 16), QUICK)?;
-    if 100 * plain >= FILTERS_PAY * predicted {
-        work.compressors.zlib(&work.filtered, QUICK, out)
-    } else {
-        work.compressors.zlib(&work.other, THOROUGH, out)
+    let predicted = work.compressed_size(&rows, QUICK)?;
+    if 100 * predicted > WORTHWHILE * deflate::runs_size(&rows) {
+        deflate::zlib_runs(&work.filtered, out);
+        return Ok(());
     }
+    work.filter_other(layout, unfiltered);
+    let plain = work.compressed_size(&sample(&work.other, layout, 4), QUICK)?;
+    if FILTERS_MAY_PAY.contains(&(100 * plain / predicted.max(1))) {
+        let predicted = work.compressed_size(&sample(&work.filtered, layout, 16), QUICK)?;
+        let plain = work.compressed_size(&sample(&work.other, layout, 16), QUICK)?;
+        if 100 * plain < FILTERS_PAY * predicted {
+            return work.compressors.zlib(&work.other, THOROUGH, out);
+        }
+    } else if 100 * plain < FILTERS_PAY * predicted {
+        return work.compressors.zlib(&work.other, THOROUGH, out);
+    }
+    work.compressors.zlib(&work.filtered, QUICK, out)
+}
+
+/// Whether some pixels repeat earlier ones with half of the next: where hardly any do, matches cannot pay.
+fn repeats(rows: &[u8], pixel: usize) -> bool {
+    let mut last = [0u16; 4096];
+    let (mut tried, mut found) = (0u32, 0u32);
+    for (i, bytes) in rows.windows(8).enumerate().skip(1).step_by(pixel) {
+        let Some(bytes) = bytes.first_chunk::<8>() else { break };
+        // Five bytes of them.
+        let key = u64::from_le_bytes(*bytes) << 24;
+        if key == 0 {
+            continue;
+        }
+        tried += 1;
+        let slot = &mut last[(key.wrapping_mul(0x9e37_79b1_85eb_ca87) >> 52) as usize];
+        let before = usize::from(std::mem::replace(slot, i as u16));
+        let other = rows[before..].first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes) << 24);
+        found += u32::from(other == key);
+    }
+    RARE * found >= tried
 }
 
 /// Two strips of filtered rows, from the upper and the lower half; of small pictures all rows.
@@ -107,9 +143,8 @@ pub(super) fn unfiltered(row: &Row<'_>, out: &mut [u8], _: &mut [u8]) -> Filter 
 
 /// The better of the two filters that use both neighbours.
 fn average_or_paeth(row: &Row<'_>, out: &mut [u8], trial: &mut [u8]) -> Filter {
-    row.filter(Filter::Average, out);
-    row.filter(Filter::Paeth, trial);
-    if cost(trial) <= cost(out) {
+    let [average, paeth] = average_and_paeth(row.pixel_bytes, row.bytes, row.above, out, trial);
+    if paeth <= average {
         out.copy_from_slice(trial);
         return Filter::Paeth;
     }
