@@ -37,7 +37,7 @@ fn measured<X>(work: impl FnOnce() -> X) -> (X, Duration, Duration) {
     let (thread, process) = (ClockId::CLOCK_THREAD_CPUTIME_ID, ClockId::CLOCK_PROCESS_CPUTIME_ID);
     let (own, all) = (clock(thread), clock(process));
     let result = work();
-    (result, clock(thread) - own, clock(process) - all)
+    (result, clock(thread).saturating_sub(own), clock(process).saturating_sub(all))
 }
 
 /// One container, as a row of the table.

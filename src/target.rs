@@ -438,6 +438,19 @@ mod tests {
     }
 
     #[test]
+    fn every_segment_of_a_crashed_runs_spool_is_cleared_away() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        for name in ["set.partial-spool", "set.partial-spool-1", "set.partial-spool-63"] {
+            fs::write(dir.path().join(name), "torn").expect("segment");
+        }
+        let claim = claim(&dir.path().join("set"), Shape::File).expect("stale work is replaced");
+        assert!((0..SEGMENTS).all(|number| !claim.segment(number).exists()));
+        fs::write(claim.segment(SEGMENTS - 1), "new").expect("segment");
+        drop(claim);
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 0);
+    }
+
+    #[test]
     fn spools_of_equal_names_do_not_meet_in_a_temporary_folder() {
         let dir = tempfile::tempdir().expect("tempdir");
         let spool = |sub: &str| {

@@ -76,3 +76,39 @@ fn sync_all_below(folder: &File) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::encode::TileFormat;
+    use crate::grid::{Bounds, TileCoord};
+    use crate::sink::{OutputKind, Target, begin};
+
+    #[test]
+    fn threads_may_fill_the_same_columns_at_once() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let bounds = Bounds { west: -10.0, south: 40.0, east: 10.0, north: 50.0 };
+        let info = TilesetInfo::new("set", bounds, TileFormat::Png, 256);
+        let target = Target::new(dir.path().join("set"));
+        let begun = begin(OutputKind::Folder, &target, info).expect("begun");
+        let depot = begun.depot();
+        let row = |y: u32| {
+            let tile = |x: u32| depot.deposit(TileCoord::new(8, x, y), &[x as u8, y as u8]);
+            (0..16).map(tile).collect::<Result<Vec<_>>>()
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build().expect("threads");
+        let tiles = pool.broadcast(|thread| row(thread.index() as u32));
+        let mut sink = begun.open();
+        for tile in tiles {
+            tile.expect("deposited").into_iter().try_for_each(|tile| sink.accept(tile)).expect("accepted");
+        }
+        drop(depot);
+        assert_eq!(sink.finish().expect("finished").tiles, 128);
+        for (x, y) in (0..16).flat_map(|x| (0..8).map(move |y| (x, y))) {
+            let bytes = fs::read(target.path.join(format!("8/{x}/{y}.png"))).expect("tile");
+            assert_eq!(bytes, [x, y]);
+        }
+    }
+}

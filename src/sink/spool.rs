@@ -236,8 +236,9 @@ mod tests {
     fn what_was_stored_a_moment_ago_is_not_stored_again() {
         let dir = tempfile::tempdir().expect("tempdir");
         let depot = depot(dir.path());
+        let bytes = vec![7; 100_000];
         for i in 0..1000 {
-            depot.deposit(TileCoord::new(12, i, 0), &[7; 100_000]).expect("deposited");
+            depot.deposit(TileCoord::new(12, i, 0), &bytes).expect("deposited");
         }
         depot.stored().expect("flushed");
         let size = std::fs::metadata(dir.path().join("set.mbtiles.partial-spool")).expect("spool").len();

@@ -289,3 +289,32 @@ fn busy_and_waiting_time_lie_within_the_run() {
         }
     });
 }
+
+#[test]
+fn parts_are_done_once_each_by_threads_with_a_state_of_their_own() {
+    for threads in [0, 1, 3, 20] {
+        let done: Vec<AtomicUsize> = (0..10).map(|_| AtomicUsize::new(0)).collect();
+        let states = AtomicUsize::new(0);
+        let start = || states.fetch_add(1, SeqCst);
+        let result = side_by_side(threads, 10, start, |state, part| {
+            assert!(*state < threads.clamp(1, 10));
+            done[part as usize].fetch_add(1, SeqCst);
+            Ok::<(), ()>(())
+        });
+        assert_eq!(result, Ok(()));
+        assert!(done.iter().all(|count| count.load(SeqCst) == 1));
+    }
+}
+
+#[test]
+fn no_part_is_begun_after_one_that_failed_or_panicked() {
+    let begun = AtomicUsize::new(0);
+    let work = |(): &mut (), part: u64| {
+        begun.fetch_add(1, SeqCst);
+        if part == 3 { Err("three") } else { Ok(()) }
+    };
+    assert_eq!(side_by_side(1, 100, || (), work), Err(Cause::Failed("three")));
+    assert_eq!(begun.load(SeqCst), 4);
+    let panics = |(): &mut (), _| -> Result<(), ()> { panic!("part") };
+    assert_eq!(side_by_side(2, 100, || (), panics), Err(Cause::Panicked("part".to_owned())));
+}
