@@ -4,6 +4,7 @@ mod info;
 mod parse;
 mod progress;
 mod signals;
+mod terrain;
 mod tile;
 
 use std::io::{IsTerminal, Write};

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use tileloom::grid::{Bounds, MAX_ZOOM};
 
 /// Single-dash options of GDAL's classic utilities and their names here.
-const GDAL_NAMES: [(&str, &str); 14] = [
+const GDAL_NAMES: [(&str, &str); 16] = [
     ("-s_srs", "--src-crs"),
     ("--s_srs", "--src-crs"),
     ("-a_srs", "--src-crs"),
@@ -13,6 +13,8 @@ const GDAL_NAMES: [(&str, &str); 14] = [
     ("-srcnodata", "--src-nodata"),
     ("--srcnodata", "--src-nodata"),
     ("-a_nodata", "--src-nodata"),
+    ("-a_scale", "--a-scale"),
+    ("-a_offset", "--a-offset"),
     ("-oo", "--oo"),
     ("-q", "--quiet"),
     ("-ot", "--ot"),

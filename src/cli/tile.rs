@@ -17,6 +17,7 @@ use tileloom::{Error, Result};
 
 use super::parse::{self, NodataValues};
 use super::progress::{Mode, Progress};
+use super::terrain::TerrainArgs;
 use super::{CommonArgs, json, print, signals};
 
 /// Options of `tile`, as they are written.
@@ -123,6 +124,8 @@ pub struct TileArgs {
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
+    terrain: TerrainArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -170,6 +173,7 @@ impl TileArgs {
         job.overview_resampling = self.overview_resampling;
         job.categorical = self.categorical;
         job.scale = self.scale;
+        job.terrain = self.terrain.terrain()?;
         job.tile_size = self.tile_size;
         job.tiling = self.tiling_scheme;
         job.scheme = self.convention;
@@ -301,6 +305,9 @@ fn text(report: &Report, stats: bool) -> String {
         let _ = writeln!(t, "bounds {west:.6},{south:.6},{east:.6},{north:.6}");
     }
     guesses(&mut t, &report.guesses);
+    for warning in &report.warnings {
+        let _ = writeln!(t, "warning: {warning}");
+    }
     let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
     if stats {
         let _ = writeln!(t, "{:.2} s{memory}", report.seconds);

@@ -1,7 +1,10 @@
 //! How samples become an 8-bit picture.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ndarray::{Array2, Array3};
 
+use super::terrain::{self, Terrain};
 use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_array, interleaved_slice};
 use crate::encode::{Colour, Rgba};
 use crate::raster::Description;
@@ -28,6 +31,13 @@ pub enum Look {
         /// Bands: 1 grey, 3 colour.
         bands: usize,
     },
+    /// Heights in metres, encoded in red, green and blue; opaque.
+    Terrain {
+        /// How they are encoded.
+        terrain: Terrain,
+        /// Side of a tile in pixels, which rounding may go by.
+        tile_size: usize,
+    },
 }
 
 impl Look {
@@ -35,7 +45,7 @@ impl Look {
     pub fn picture_bands(&self) -> usize {
         match self {
             Self::Gray | Self::Palette(_) => 1,
-            Self::Rgb | Self::WidePalette(_) => 3,
+            Self::Rgb | Self::WidePalette(_) | Self::Terrain { .. } => 3,
             Self::Stretch { bands, .. } => *bands,
         }
     }
@@ -48,6 +58,11 @@ impl Look {
     /// Whether samples are a picture as they are.
     pub fn is_identity(&self) -> bool {
         matches!(self, Self::Gray | Self::Rgb | Self::Palette(_))
+    }
+
+    /// Whether pixels without data have a colour of their own, so that no tile needs alpha.
+    pub fn is_opaque(&self) -> bool {
+        matches!(self, Self::Terrain { .. })
     }
 
     /// What the samples mean to an encoder, once they are rendered.
@@ -66,6 +81,8 @@ pub struct Renderer {
     look: Look,
     /// Shades of all values of an 8- or 16-bit type, by the bits of the value.
     shades: Vec<u8>,
+    /// Heights rendered so far that their encoding cannot hold.
+    beyond: AtomicU64,
 }
 
 impl Renderer {
@@ -78,16 +95,36 @@ impl Renderer {
             (Look::Stretch { min, max, .. }, SampleType::I16) => shades::<i16>(*min, *max),
             _ => Vec::new(),
         };
-        Self { look: look.clone(), shades }
+        Self { look: look.clone(), shades, beyond: AtomicU64::new(0) }
     }
 
-    /// The 8-bit picture of a block, pixel-interleaved; `None` when the block is one already.
-    pub fn render(&self, block: &Block) -> Option<Block> {
+    /// The 8-bit picture of a block of a zoom level, pixel-interleaved; `None` when the block is one already.
+    pub fn render(&self, block: &Block, z: u8) -> Option<Block> {
         match &self.look {
             Look::Gray | Look::Rgb | Look::Palette(_) => None,
             Look::WidePalette(table) => Some(in_colours(block, table)),
             Look::Stretch { min, max, .. } => Some(self.stretched(block, *min, *max)),
+            Look::Terrain { terrain, tile_size } => {
+                let (bytes, beyond) = terrain::colours(&terrain.encoder(z, *tile_size), block);
+                if beyond > 0 {
+                    self.beyond.fetch_add(beyond, Ordering::Relaxed);
+                }
+                Some(picture(block, bytes, 3, block.validity.clone()))
+            }
         }
+    }
+
+    /// What is wrong with what was rendered so far.
+    pub fn warning(&self) -> Option<String> {
+        let Look::Terrain { terrain, .. } = &self.look else { return None };
+        let beyond = self.beyond.load(Ordering::Relaxed);
+        let (low, high) = terrain.encoding.range();
+        (beyond > 0).then(|| {
+            format!(
+                "{beyond} pixels of all levels lie beyond {low} to {high:.3} m and were clamped; is a nodata value not declared \
+                 (--src-nodata), or the unit wrong (--height-unit)?"
+            )
+        })
     }
 
     /// The 8-bit grey (1 band) or colour (3 bands) picture of a block, so that pictures of different kinds can be laid over
@@ -95,7 +132,7 @@ impl Renderer {
     pub fn render_as(&self, block: Block, bands: usize) -> Block {
         let rendered = match &self.look {
             Look::Palette(table) => Some(in_colours(&block, table)),
-            _ => self.render(&block),
+            _ => self.render(&block, 0),
         };
         let block = rendered.unwrap_or(block);
         if block.bands() == 1 && bands == 3 { gray_to_rgb(&block) } else { block }
@@ -245,7 +282,7 @@ mod tests {
     fn a_stretch_clamps_at_both_ends() {
         let look = Look::Stretch { min: 100.0, max: 355.0, bands: 1 };
         let renderer = Renderer::new(&look, SampleType::U16);
-        let picture = renderer.render(&block(vec![0, 100, 101, 355, 9999])).expect("is no picture yet");
+        let picture = renderer.render(&block(vec![0, 100, 101, 355, 9999]), 0).expect("is no picture yet");
         assert_eq!(bytes(&picture), [0, 0, 1, 255, 255]);
     }
 
@@ -262,7 +299,7 @@ mod tests {
     fn colours_of_a_table_keep_their_opacity() {
         let look = Look::WidePalette(vec![[1, 2, 3, 255], [4, 5, 6, 7]]);
         let renderer = Renderer::new(&look, SampleType::U16);
-        let picture = renderer.render(&block(vec![0, 1, 2])).expect("is no picture yet");
+        let picture = renderer.render(&block(vec![0, 1, 2]), 0).expect("is no picture yet");
         assert_eq!(bytes(&picture), [1, 2, 3, 4, 5, 6, 0, 0, 0]);
         let alpha = Array2::from_shape_vec((1, 3), vec![255, 7, 0]).expect("fits");
         assert_eq!(picture.validity, Validity::PerPixel(alpha));

@@ -14,6 +14,7 @@ mod reader;
 mod report;
 mod sketch;
 mod stretch;
+pub mod terrain;
 mod weave;
 
 use std::time::Instant;
@@ -23,7 +24,7 @@ pub use estimate::Estimate;
 pub use plan::{Budget, Plan};
 pub use report::Report;
 
-use crate::encode::png::Png;
+use crate::encode::png::{Png, PngOptions};
 use crate::encode::{TileEncoder, TileFormat};
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, MAX_ZOOM, TileCoord};
@@ -34,6 +35,7 @@ use crate::resampling::Resampling;
 use crate::sink::{EncodedTile, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
 use reader::TileReader;
+use terrain::Terrain;
 use weave::Loom;
 
 /// What the user wants to know of a tile set that no raster tells.
@@ -80,6 +82,8 @@ pub struct TileJob {
     pub categorical: bool,
     /// Values shown black and white; default a stretch for samples of other than 8 bits.
     pub scale: Option<(f64, f64)>,
+    /// Make terrain tiles of heights; default pictures.
+    pub terrain: Option<Terrain>,
     /// Side of a tile in pixels: 256 or 512.
     pub tile_size: usize,
     /// What the tiles divide.
@@ -111,6 +115,7 @@ impl TileJob {
             overview_resampling: None,
             categorical: false,
             scale: None,
+            terrain: None,
             tile_size: 256,
             tiling: TilingScheme::default(),
             scheme: Scheme::default(),
@@ -163,7 +168,12 @@ impl TileJob {
         {
             return usage(format!("--scale {low},{high}: the first value must be below the second"));
         }
-        Ok(())
+        self.terrain.as_ref().map_or(Ok(()), |terrain| terrain.validate(self))
+    }
+
+    /// Whether tiles hold numbers, so that a format that loses anything would spoil them.
+    pub fn requires_lossless(&self) -> bool {
+        self.terrain.is_some()
     }
 }
 
@@ -229,7 +239,7 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
-    let encoder = Png::default();
+    let encoder = png(job);
     let info = info(job, &plan, encoder.format());
     let metatiles = plan.pyramid.metatiles(plan.budget.swath);
     planned(&plan, metatiles.len());
@@ -258,7 +268,14 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         },
     )?;
     let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, kind, &done, stats, cache.decoded(), begun.elapsed()))
+    let mut report = Report::new(job, &plan, kind, &done, stats, cache.decoded(), begun.elapsed());
+    report.warnings.extend(loom.warning());
+    Ok(report)
+}
+
+/// The encoder of a job's tiles.
+fn png(job: &TileJob) -> Png {
+    Png::new(PngOptions { truecolour: job.terrain.is_some(), ..PngOptions::default() })
 }
 
 /// Plans a job and makes a few of its tiles to say what it would take; writes nothing.
@@ -270,7 +287,7 @@ pub fn dry_run(job: &TileJob) -> Result<(Plan, Estimate)> {
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
-    let estimate = Estimate::sample(&plan, kind, &Png::default())?;
+    let estimate = Estimate::sample(&plan, kind, &png(job))?;
     Ok((plan, estimate))
 }
 
@@ -287,5 +304,6 @@ fn info(job: &TileJob, plan: &Plan, format: TileFormat) -> TilesetInfo {
     info.kind = labels.kind;
     info.url.clone_from(&labels.url);
     info.scheme = job.scheme;
+    info.encoding = job.terrain.as_ref().map(|terrain| terrain.encoding);
     info
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::look::Look;
+use super::terrain::Metres;
 use crate::block::SampleType;
 use crate::grid::{Bounds, TileCoord, TileGrid};
 use crate::pyramid::Pyramid;
@@ -26,6 +27,8 @@ pub struct PlannedInput {
     pub selection: Selection,
     /// How its own samples look.
     pub look: Look,
+    /// How its samples become heights, if these are what is shown.
+    pub metres: Option<Metres>,
     /// The overview that is read instead of the full raster.
     pub level: Option<usize>,
     /// Columns and rows of what is read.

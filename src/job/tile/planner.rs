@@ -43,7 +43,9 @@ impl Plan {
         } else {
             (sketches[0].selection.sample_type, sketches[0].selection.bands.len())
         };
-        let soft = sketches.iter().any(|s| s.selection.alpha.is_some()) || (mixed && !categorical);
+        let faded = sketches.iter().any(|s| s.selection.alpha.is_some()) || (mixed && !categorical);
+        // A height has no opacity.
+        let soft = faded && job.terrain.is_none();
         let or = |given: Option<Resampling>, names: Resampling, quantities: Resampling| {
             given.unwrap_or(if categorical { names } else { quantities })
         };

@@ -155,6 +155,9 @@ fn fetch(
     for (column, row) in input.layout.covering(&window) {
         let chunk = cache.get(ChunkKey { input: index, index: input.layout.index(column, row) }, || {
             let block = source.read(input.layout.window(column, row))?;
+            if let Some(metres) = &input.metres {
+                return Ok(metres.apply(block));
+            }
             Ok(match &input.look {
                 Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),
                 _ => block,

@@ -34,6 +34,8 @@ pub struct Report {
     pub bounds: Option<[f64; 4]>,
     /// What was decided in the user's place.
     pub guesses: Vec<String>,
+    /// What looks wrong with the result.
+    pub warnings: Vec<String>,
     /// Wall time, planning and finishing included.
     pub seconds: f64,
     /// Most bytes resident at a time; `None` where the system does not tell.
@@ -88,6 +90,7 @@ impl Report {
             bytes: written.bytes,
             bounds: plan.degrees(),
             guesses: plan.guesses.clone(),
+            warnings: Vec::new(),
             seconds: elapsed.as_secs_f64(),
             peak_memory: machine::peak_memory(),
             decoded: decoded.bytes,

@@ -2,6 +2,7 @@
 
 use super::look::{self, Look};
 use super::plan::PlannedInput;
+use super::terrain::Metres;
 use super::{TileJob, TilingScheme};
 use crate::error::Result;
 use crate::grid::{Bounds, TileGrid, WEB_MERCATOR_HALF as HALF, mercator};
@@ -18,6 +19,7 @@ pub(super) struct Sketch {
     pub(super) description: Description,
     pub(super) selection: Selection,
     pub(super) look: Look,
+    pub(super) metres: Option<Metres>,
     pub(super) grid: TileGrid,
     pub(super) footprint: Footprint,
     locator: Locator,
@@ -37,11 +39,17 @@ impl Sketch {
     /// [`crate::Error::Input`] when it cannot be tiled.
     pub(super) fn of(spec: &SourceSpec, job: &TileJob, guesses: &mut Vec<String>) -> Result<Self> {
         let description = spec.describe()?;
-        let (selection, look, guess) = look::choose(&description).map_err(|e| spec.error(e))?;
-        guesses.extend(guess.map(|g| format!("{}: {g}", spec.path.display())));
+        let chosen = match &job.terrain {
+            Some(terrain) => {
+                terrain.choose(&description, job.tile_size).map(|(s, l, m, g)| (s, l, Some(m), g))
+            }
+            None => look::choose(&description).map(|(s, l, g)| (s, l, None, g.into_iter().collect())),
+        };
+        let (selection, look, metres, guessed): (_, _, _, Vec<String>) = chosen.map_err(|e| spec.error(e))?;
+        guesses.extend(guessed.iter().map(|g| format!("{}: {g}", spec.path.display())));
         let (grid, footprint, locator) = place(spec, &description, job)?;
         check_blocks(spec, &description, &selection, job.memory)?;
-        Ok(Self { spec: spec.clone(), description, selection, look, grid, footprint, locator })
+        Ok(Self { spec: spec.clone(), description, selection, look, metres, grid, footprint, locator })
     }
 
     /// Whether the samples of two inputs mean the same.
@@ -132,6 +140,7 @@ impl Sketch {
             description: self.description,
             selection: self.selection,
             look,
+            metres: self.metres,
             extent,
             windows,
             scale,

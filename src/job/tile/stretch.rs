@@ -3,7 +3,7 @@
 use super::TileJob;
 use super::look::Look;
 use super::sketch::Sketch;
-use crate::block::{Block, Sample, Validity};
+use crate::block::{Block, Sample, SampleType, Validity};
 use crate::error::Result;
 use crate::raster::Source;
 use crate::raster::chunks::ChunkLayout;
@@ -46,7 +46,11 @@ pub(super) fn settle(
     let Some((low, high)) = percentiles(&values) else {
         return Err(sketches[0].spec.error("holds no data: every pixel is nodata"));
     };
-    guesses.push(format!("values from {low} to {high} spread over 0 to 255 (--scale {low},{high})"));
+    let heights = sketches.iter().any(|s| {
+        s.selection.bands.len() == 1 && matches!(s.selection.sample_type, SampleType::F32 | SampleType::F64)
+    });
+    let hint = if heights { ", heights want --encoding terrarium instead" } else { "" };
+    guesses.push(format!("values from {low} to {high} spread over 0 to 255{hint} (--scale {low},{high})"));
     for look in looks.iter_mut().filter(|look| open(look)) {
         if let Look::Stretch { min, max, .. } = look {
             (*min, *max) = (low, high);

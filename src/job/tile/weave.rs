@@ -59,6 +59,11 @@ impl<'a> Loom<'a> {
         Ok(tiles)
     }
 
+    /// What is wrong with the tiles made so far.
+    pub fn warning(&self) -> Option<String> {
+        self.renderer.warning()
+    }
+
     fn climb(&self, nursery: &Nursery<'_, Block>, weft: Weft, tiles: &mut Vec<EncodedTile>) -> Result<()> {
         let mut child = weft.metatile;
         let root = self.levels(weft, tiles)?;
@@ -168,7 +173,7 @@ impl<'a> Loom<'a> {
         if z > self.plan.max_zoom {
             return Ok(());
         }
-        let rendered = if self.plan.mixed { None } else { self.renderer.render(block) };
+        let rendered = if self.plan.mixed { None } else { self.renderer.render(block, z) };
         let block = rendered.as_ref().unwrap_or(block);
         let side = self.plan.tile_size;
         let window = block.window;
@@ -212,7 +217,7 @@ fn picture<'a>(
             let plane = coverage.as_slice();
             let plane = plane.ok_or_else(|| Error::Internal("coverage that is not contiguous".to_owned()))?;
             let opaque = part.iter().all(|&c| c == 255);
-            (!opaque).then(|| Plane { bytes: &plane[y * width + x..], stride: width })
+            (!opaque && !look.is_opaque()).then(|| Plane { bytes: &plane[y * width + x..], stride: width })
         }
     };
     Ok(Some(Picture {
