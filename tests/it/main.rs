@@ -8,4 +8,5 @@ mod lesson;
 mod overviews;
 mod samples;
 mod small_disk;
+mod terrain;
 mod tile;
