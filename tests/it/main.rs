@@ -9,4 +9,5 @@ mod lesson;
 mod overviews;
 mod samples;
 mod small_disk;
+mod terrain;
 mod tile;

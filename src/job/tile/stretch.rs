@@ -49,8 +49,8 @@ pub(super) fn settle(
     let heights = sketches.iter().any(|s| {
         s.selection.bands.len() == 1 && matches!(s.selection.sample_type, SampleType::F32 | SampleType::F64)
     });
-    let hint = if heights { "; if they are heights: --encoding terrarium" } else { "" };
-    guesses.push(format!("values from {low} to {high} spread over 0 to 255 (--scale {low},{high}){hint}"));
+    let hint = if heights { ", heights want --encoding terrarium instead" } else { "" };
+    guesses.push(format!("values from {low} to {high} spread over 0 to 255{hint} (--scale {low},{high})"));
     for look in looks.iter_mut().filter(|look| open(look)) {
         if let Look::Stretch { min, max, .. } = look {
             (*min, *max) = (low, high);
