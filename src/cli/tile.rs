@@ -15,6 +15,7 @@ use tileloom::sink::Target;
 use tileloom::tileset::{LayerKind, Scheme};
 use tileloom::{Error, Result};
 
+use super::format::FormatArgs;
 use super::parse::{self, NodataValues};
 use super::progress::{Mode, Progress};
 use super::{CommonArgs, json, print, signals};
@@ -123,6 +124,8 @@ pub struct TileArgs {
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -170,6 +173,7 @@ impl TileArgs {
         job.overview_resampling = self.overview_resampling;
         job.categorical = self.categorical;
         job.scale = self.scale;
+        job.tiles = self.format.resolve()?;
         job.tile_size = self.tile_size;
         job.tiling = self.tiling_scheme;
         job.scheme = self.convention;

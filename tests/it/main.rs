@@ -4,6 +4,7 @@ mod agreement;
 mod cli;
 mod common;
 mod containers;
+mod formats;
 mod lesson;
 mod overviews;
 mod samples;

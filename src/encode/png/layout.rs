@@ -60,7 +60,7 @@ pub(super) struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Finds the layout of a picture that [`check`](super::check) has passed.
+    /// Finds the layout of a picture that [`Picture::check`] has passed.
     pub(super) fn new(picture: &Picture<'a>, scratch: &'a mut Scratch) -> Self {
         let &Picture { width, height, .. } = picture;
         let alpha = picture.alpha.filter(|a| (0..height).any(|y| a.row(y, width).iter().any(|&v| v != 255)));

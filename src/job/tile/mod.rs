@@ -23,8 +23,7 @@ pub use estimate::Estimate;
 pub use plan::{Budget, Plan};
 pub use report::Report;
 
-use crate::encode::png::Png;
-use crate::encode::{TileEncoder, TileFormat};
+use crate::encode::{EncoderOptions, TileFormat};
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, MAX_ZOOM, TileCoord};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
@@ -80,6 +79,8 @@ pub struct TileJob {
     pub categorical: bool,
     /// Values shown black and white; default a stretch for samples of other than 8 bits.
     pub scale: Option<(f64, f64)>,
+    /// Format of the tiles, with its options; default PNG.
+    pub tiles: EncoderOptions,
     /// Side of a tile in pixels: 256 or 512.
     pub tile_size: usize,
     /// What the tiles divide.
@@ -111,6 +112,7 @@ impl TileJob {
             overview_resampling: None,
             categorical: false,
             scale: None,
+            tiles: EncoderOptions::default(),
             tile_size: 256,
             tiling: TilingScheme::default(),
             scheme: Scheme::default(),
@@ -134,6 +136,7 @@ impl TileJob {
         if self.tile_size != 256 && self.tile_size != 512 {
             return usage(format!("--tile-size {}: tiles have 256 or 512 pixels a side", self.tile_size));
         }
+        self.tiles.validate()?;
         if self.tiling == TilingScheme::Raster {
             self.validate_raster()?;
         }
@@ -229,13 +232,13 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
-    let encoder = Png::default();
+    let encoder = job.tiles.build()?;
     let info = info(job, &plan, encoder.format());
     let metatiles = plan.pyramid.metatiles(plan.budget.swath);
     planned(&plan, metatiles.len());
 
     let cache = ChunkCache::new(plan.budget.chunks);
-    let loom = Loom::new(&plan, &encoder);
+    let loom = Loom::new(&plan, &*encoder);
     let limits = Limits {
         readers: job.readers,
         threads: job.threads,
@@ -270,7 +273,7 @@ pub fn dry_run(job: &TileJob) -> Result<(Plan, Estimate)> {
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
-    let estimate = Estimate::sample(&plan, kind, &Png::default())?;
+    let estimate = Estimate::sample(&plan, kind, &*job.tiles.build()?)?;
     Ok((plan, estimate))
 }
 
