@@ -1,5 +1,6 @@
 //! The command line: flags become a job that is valid by construction; nothing of clap enters the library.
 
+mod format;
 mod info;
 mod parse;
 mod progress;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use tileloom::grid::{Bounds, MAX_ZOOM};
 
 /// Single-dash options of GDAL's classic utilities and their names here.
-const GDAL_NAMES: [(&str, &str); 16] = [
+const GDAL_NAMES: [(&str, &str); 18] = [
     ("-s_srs", "--src-crs"),
     ("--s_srs", "--src-crs"),
     ("-a_srs", "--src-crs"),
@@ -16,6 +16,8 @@ const GDAL_NAMES: [(&str, &str); 16] = [
     ("-a_scale", "--a-scale"),
     ("-a_offset", "--a-offset"),
     ("-oo", "--oo"),
+    ("-co", "--co"),
+    ("-of", "--format"),
     ("-q", "--quiet"),
     ("-ot", "--ot"),
     ("-overwrite", "--overwrite"),
@@ -108,6 +110,52 @@ pub fn nodata(text: &str) -> Result<NodataValues, String> {
     if values.is_empty() { Err("give a value, or one per band".to_owned()) } else { Ok(NodataValues(values)) }
 }
 
+/// A colour: `R,G,B` from 0 to 255, `#rrggbb` or `#rgb`.
+pub fn colour(text: &str) -> Result<[u8; 3], String> {
+    let bad = || format!("'{text}' is no colour: give R,G,B from 0 to 255, or #rrggbb");
+    let parts: Option<Vec<u8>> = match text.trim().strip_prefix('#') {
+        Some(digits) if digits.chars().all(|c| c.is_ascii_hexdigit()) => match digits.len() {
+            6 => (0..3).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).ok()).collect(),
+            3 => (0..3).map(|i| u8::from_str_radix(&digits[i..=i].repeat(2), 16).ok()).collect(),
+            _ => None,
+        },
+        Some(_) => None,
+        None => text.split([',', ' ']).filter(|p| !p.is_empty()).map(|p| p.parse().ok()).collect(),
+    };
+    parts.and_then(|parts| <[u8; 3]>::try_from(parts).ok()).ok_or_else(bad)
+}
+
+/// A truth as GDAL spells it.
+pub fn yes_or_no(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "true" | "on" | "1" => Some(true),
+        "no" | "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// The name a word was meant to be, if one is near: by the fewest letters to insert, remove or replace, case aside.
+pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+    let far = |name: &&str| distance(&word.to_ascii_lowercase(), &name.to_ascii_lowercase());
+    let near = names.iter().min_by_key(|name| far(name))?;
+    (far(near) <= near.len().div_ceil(3)).then_some(*near)
+}
+
+/// The Levenshtein distance, row by row.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
 /// Values of `--src-nodata`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodataValues(pub Vec<f64>);
@@ -141,6 +189,27 @@ mod tests {
         let b = bbox("-10.5, -20 30,40").expect("four numbers");
         assert_eq!((b.west, b.south, b.east, b.north), (-10.5, -20.0, 30.0, 40.0));
         assert!(bbox("1,2,3").is_err() && bbox("a,2,3,4").is_err());
+    }
+
+    #[test]
+    fn colours_are_triples_or_hexadecimal() {
+        assert_eq!(colour("255, 0,7"), Ok([255, 0, 7]));
+        assert_eq!(colour("1 2 3"), Ok([1, 2, 3]));
+        assert_eq!(colour("#fF8000"), Ok([255, 128, 0]));
+        assert_eq!(colour("#f80"), Ok([255, 136, 0]));
+        for bad in ["", "#", "#ff80", "#gg0000", "#ffé", "256,0,0", "1,2", "1,2,3,4", "-1,0,0", "white"] {
+            assert!(colour(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_when_it_is_near() {
+        let names = ["QUALITY", "LOSSLESS"];
+        assert_eq!(nearest("qualty", &names), Some("QUALITY"));
+        assert_eq!(nearest("LOSLESS", &names), Some("LOSSLESS"));
+        assert_eq!(nearest("ZLEVEL", &names), None);
+        assert_eq!(nearest("", &names), None);
+        assert_eq!((distance("", "abc"), distance("kitten", "sitting"), distance("a", "a")), (3, 3, 0));
     }
 
     #[test]

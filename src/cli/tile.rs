@@ -15,6 +15,7 @@ use tileloom::sink::Target;
 use tileloom::tileset::{LayerKind, Scheme};
 use tileloom::{Error, Result};
 
+use super::format::FormatArgs;
 use super::parse::{self, NodataValues};
 use super::progress::{Mode, Progress};
 use super::terrain::TerrainArgs;
@@ -126,6 +127,8 @@ pub struct TileArgs {
     #[command(flatten)]
     terrain: TerrainArgs,
     #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -174,6 +177,7 @@ impl TileArgs {
         job.categorical = self.categorical;
         job.scale = self.scale;
         job.terrain = self.terrain.terrain()?;
+        job.tiles = self.format.resolve()?;
         job.tile_size = self.tile_size;
         job.tiling = self.tiling_scheme;
         job.scheme = self.convention;

@@ -1,10 +1,19 @@
-//! Tile formats: one file each. An encoder turns a rendered picture into the bytes of one tile.
+//! Tile formats: one module each. An encoder turns a rendered picture into the bytes of one tile.
+//!
+//! [`EncoderOptions`] is a format with its options as plain data; [`EncoderOptions::build`] makes the encoder. To add a
+//! format: one module, a variant of [`TileFormat`] and one of [`EncoderOptions`].
 
 pub mod deflate;
+pub mod jpeg;
+mod options;
+mod pixels;
 pub mod png;
 pub mod terrain;
+pub mod webp;
 
-use crate::error::Result;
+pub use options::EncoderOptions;
+
+use crate::error::{Error, Result};
 
 /// A colour table entry: red, green, blue, alpha.
 pub type Rgba = [u8; 4];
@@ -73,19 +82,81 @@ pub trait TileEncoder: Send + Sync {
     fn encode(&self, picture: &Picture<'_>, out: &mut Vec<u8>) -> Result<()>;
 }
 
+impl Picture<'_> {
+    /// Refuses pictures with a side outside of 1 to `most`, and views that end before their picture does.
+    fn check(&self, format: TileFormat, most: usize) -> Result<()> {
+        let &Picture { width, height, .. } = self;
+        let side = 1..=most;
+        if !side.contains(&width) || !side.contains(&height) {
+            return Err(Error::Internal(format!("a {} of {width} × {height} pixels", format.name())));
+        }
+        let row = width * self.colour.bytes();
+        let planes = [Some((self.samples, row)), self.alpha.map(|plane| (plane, width))];
+        for (plane, row) in planes.into_iter().flatten() {
+            let needed = plane.stride.checked_mul(height - 1).and_then(|bytes| bytes.checked_add(row));
+            if needed.is_none_or(|needed| plane.bytes.len() < needed) {
+                let have = plane.bytes.len();
+                return Err(Error::Internal(format!("{width} × {height} pixels in {have} bytes")));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Format of the tiles in a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TileFormat {
     /// Portable Network Graphics.
     Png,
+    /// JPEG (JFIF).
+    Jpeg,
+    /// WebP, lossy or lossless.
+    Webp,
 }
 
 impl TileFormat {
+    /// All formats.
+    pub const ALL: [Self; 3] = [Self::Png, Self::Jpeg, Self::Webp];
+
     /// Extension of tile files, and the `format` of the metadata.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::Webp => "webp",
         }
+    }
+
+    /// The name people know it by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::Webp => "WebP",
+        }
+    }
+
+    /// The media type that servers announce.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Webp => "image/webp",
+        }
+    }
+}
+
+impl std::str::FromStr for TileFormat {
+    type Err = String;
+
+    /// The extension or the name of a format (`jpg` as well as `jpeg`), in any case.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is = |name: &str| text.eq_ignore_ascii_case(name);
+        let found = Self::ALL.into_iter().find(|format| is(format.extension()) || is(format.name()));
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::extension).join(", ");
+            format!("'{text}' is no format of tiles: known are {known}")
+        })
     }
 }

@@ -251,6 +251,8 @@ fn metadata(info: &TilesetInfo) -> Map<String, Value> {
 const fn tile_type(format: TileFormat) -> TileType {
     match format {
         TileFormat::Png => TileType::Png,
+        TileFormat::Jpeg => TileType::Jpeg,
+        TileFormat::Webp => TileType::Webp,
     }
 }
 

@@ -144,7 +144,7 @@ pub(crate) fn read_folder(root: &Path) -> Tiles {
             for y in names_in(&root.join(z).join(&x)) {
                 let bytes = std::fs::read(root.join(z).join(&x).join(&y)).expect("tile");
                 let number = |s: &str| s.parse::<u32>().expect("number");
-                let y = number(y.strip_suffix(".png").expect("png"));
+                let y = number(y.split_once('.').expect("an extension").0);
                 tiles.insert(TileCoord::new(number(z) as u8, number(&x), y), bytes);
             }
         }

@@ -4,6 +4,7 @@ mod agreement;
 mod cli;
 mod common;
 mod containers;
+mod formats;
 mod golden;
 mod lesson;
 mod overviews;

@@ -60,7 +60,7 @@ pub(super) struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Finds the layout of a picture that [`check`](super::check) has passed.
+    /// Finds the layout of a picture that [`Picture::check`] has passed.
     pub(super) fn new(picture: &Picture<'a>, truecolour: bool, scratch: &'a mut Scratch) -> Self {
         let &Picture { width, height, .. } = picture;
         // Whole rows at a time: the search for the first exception would not vectorise.

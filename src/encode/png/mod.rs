@@ -15,7 +15,10 @@ use std::cell::RefCell;
 use layout::Layout;
 
 use super::{Picture, TileEncoder, TileFormat};
-use crate::error::{Error, Result};
+use crate::error::Result;
+
+/// Longest side of a picture: what fits the arithmetic of rows, well below what PNG allows.
+const MOST: usize = 1 << 30;
 
 /// What to spend on a tile.
 ///
@@ -90,7 +93,7 @@ impl TileEncoder for Png {
     }
 
     fn encode(&self, picture: &Picture<'_>, out: &mut Vec<u8>) -> Result<()> {
-        check(picture)?;
+        picture.check(TileFormat::Png, MOST)?;
         SCRATCH.with_borrow_mut(|scratch| {
             let layout = Layout::new(picture, self.options.truecolour, &mut scratch.layout);
             chunk::begin(&layout, out)?;
@@ -100,24 +103,6 @@ impl TileEncoder for Png {
             chunk::end(out)
         })
     }
-}
-
-/// Refuses what PNG cannot hold, and views that end before their picture does.
-fn check(picture: &Picture<'_>) -> Result<()> {
-    let &Picture { width, height, .. } = picture;
-    let side = 1..=1 << 30;
-    if !side.contains(&width) || !side.contains(&height) {
-        return Err(Error::Internal(format!("a PNG of {width} × {height} pixels")));
-    }
-    let row = width * picture.colour.bytes();
-    let planes = [Some((picture.samples, row)), picture.alpha.map(|plane| (plane, width))];
-    for (plane, row) in planes.into_iter().flatten() {
-        let needed = plane.stride.checked_mul(height - 1).and_then(|bytes| bytes.checked_add(row));
-        if needed.is_none_or(|needed| plane.bytes.len() < needed) {
-            return Err(Error::Internal(format!("{width} × {height} pixels in {} bytes", plane.bytes.len())));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

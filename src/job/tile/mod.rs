@@ -24,8 +24,8 @@ pub use estimate::Estimate;
 pub use plan::{Budget, Plan};
 pub use report::Report;
 
-use crate::encode::png::{Png, PngOptions};
-use crate::encode::{TileEncoder, TileFormat};
+use crate::encode::png::PngOptions;
+use crate::encode::{EncoderOptions, TileEncoder, TileFormat};
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, MAX_ZOOM, TileCoord};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
@@ -84,6 +84,8 @@ pub struct TileJob {
     pub scale: Option<(f64, f64)>,
     /// Make terrain tiles of heights; default pictures.
     pub terrain: Option<Terrain>,
+    /// Format of the tiles, with its options; default PNG.
+    pub tiles: EncoderOptions,
     /// Side of a tile in pixels: 256 or 512.
     pub tile_size: usize,
     /// What the tiles divide.
@@ -116,6 +118,7 @@ impl TileJob {
             categorical: false,
             scale: None,
             terrain: None,
+            tiles: EncoderOptions::default(),
             tile_size: 256,
             tiling: TilingScheme::default(),
             scheme: Scheme::default(),
@@ -139,6 +142,7 @@ impl TileJob {
         if self.tile_size != 256 && self.tile_size != 512 {
             return usage(format!("--tile-size {}: tiles have 256 or 512 pixels a side", self.tile_size));
         }
+        self.tiles.validate()?;
         if self.tiling == TilingScheme::Raster {
             self.validate_raster()?;
         }
@@ -167,6 +171,13 @@ impl TileJob {
             && !(low.is_finite() && high.is_finite() && low < high)
         {
             return usage(format!("--scale {low},{high}: the first value must be below the second"));
+        }
+        if self.requires_lossless() && !self.tiles.is_lossless() {
+            return usage(format!(
+                "--encoding needs tiles that lose nothing, and {} tiles as asked for would spoil heights: use png, or \
+                 webp with --lossless",
+                self.tiles.format().extension()
+            ));
         }
         self.terrain.as_ref().map_or(Ok(()), |terrain| terrain.validate(self))
     }
@@ -239,14 +250,14 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
-    let encoder = png(job);
+    let encoder = encoder(job)?;
     let info = info(job, &plan, encoder.format());
     let metatiles = plan.pyramid.metatiles(plan.budget.swath);
     planned(&plan, metatiles.len());
 
     let container = crate::sink::begin(kind, &job.target, info)?;
     let cache = ChunkCache::new(plan.budget.chunks);
-    let loom = Loom::new(&plan, &encoder, container.depot());
+    let loom = Loom::new(&plan, &*encoder, container.depot());
     let limits = Limits {
         readers: job.readers,
         threads: job.threads,
@@ -272,8 +283,13 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
 }
 
 /// The encoder of a job's tiles.
-fn png(job: &TileJob) -> Png {
-    Png::new(PngOptions { truecolour: job.terrain.is_some(), ..PngOptions::default() })
+fn encoder(job: &TileJob) -> Result<Box<dyn TileEncoder>> {
+    match job.tiles {
+        EncoderOptions::Png(options) if job.terrain.is_some() => {
+            EncoderOptions::Png(PngOptions { truecolour: true, ..options }).build()
+        }
+        options => options.build(),
+    }
 }
 
 /// Plans a job and makes a few of its tiles to say what it would take; writes nothing.
@@ -285,7 +301,7 @@ pub fn dry_run(job: &TileJob) -> Result<(Plan, Estimate)> {
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
-    let estimate = Estimate::sample(&plan, kind, &png(job))?;
+    let estimate = Estimate::sample(&plan, kind, &*encoder(job)?)?;
     Ok((plan, estimate))
 }
 

@@ -6,6 +6,7 @@ use super::plan::{Budget, Plan, PlannedInput};
 use super::sketch::Sketch;
 use super::{TileJob, TilingScheme, budget, stretch};
 use crate::block::SampleType;
+use crate::encode::EncoderOptions;
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, latitude, longitude};
 use crate::pyramid::{Pyramid, TileRange};
@@ -52,6 +53,8 @@ impl Plan {
         let resampling = or(job.resampling, Resampling::Nearest, Resampling::Cubic);
         let overview_resampling = or(job.overview_resampling, Resampling::Mode, Resampling::Average);
 
+        guesses.extend(told_of(&job.tiles, categorical));
+
         let mut inputs = Vec::new();
         for ((sketch, read), (look, scale)) in
             sketches.into_iter().zip(reads).zip(looks.into_iter().zip(scales))
@@ -82,6 +85,17 @@ impl Plan {
         plan.budget = budget::share_out(&plan, job)?;
         Ok(plan)
     }
+}
+
+/// What a format does to pixels in the user's place.
+fn told_of(tiles: &EncoderOptions, categorical: bool) -> impl Iterator<Item = String> {
+    let white = matches!(tiles, EncoderOptions::Jpeg(options) if options.background.is_none());
+    let white = white.then(|| "white under transparent pixels (--background 255,255,255)".to_owned());
+    let lossy = (categorical && !tiles.is_lossless()).then(|| {
+        let format = tiles.format().extension();
+        format!("classes in lossy {format} tiles, which change their colours (-f png or -f webp --lossless do not)")
+    });
+    white.into_iter().chain(lossy)
 }
 
 fn nothing(job: &TileJob) -> Error {
