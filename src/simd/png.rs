@@ -247,7 +247,7 @@ mod x86 {
                 }
                 waiting += bits;
                 position += (waiting >> 3) as usize;
-                accumulator >>= waiting & 56;
+                accumulator >>= waiting & !7;
                 waiting &= 7;
             };
             if _mm512_cmpgt_epu64_mask(octets_bits, _mm512_set1_epi64(56)) == 0 {

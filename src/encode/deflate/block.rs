@@ -92,6 +92,7 @@ impl<const N: usize> Kernel for Entropy<'_, N> {
     type Output = u64;
 
     #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what is not inlined stays baseline code")]
     fn run(self) -> u64 {
         let (mut total, mut saved) = (0u32, 0u64);
         for &count in self.0 {
@@ -105,12 +106,13 @@ impl<const N: usize> Kernel for Entropy<'_, N> {
 /// Binary logarithm in sixty-fourths, a parabola between powers of two: the same on every machine. That of 0 is 0; that
 /// of values from 2³¹ on is of no use.
 #[inline(always)]
+#[allow(clippy::inline_always, reason = "what is not inlined stays baseline code")]
 fn log2(value: u32) -> u32 {
     let float = (value.max(1) as i32 as f32).to_bits();
     // Of the mantissa, 12 bits behind the point.
     let x = (float >> 11) & 4095;
-    let bulge = ((x * (4096 - x)) >> 12) * 11 >> 5;
-    ((float >> 23) - 127 << 6) + ((x + bulge + 32) >> 6)
+    let bulge = (((x * (4096 - x)) >> 12) * 11) >> 5;
+    (((float >> 23) - 127) << 6) + ((x + bulge + 32) >> 6)
 }
 
 /// The codes of a block and its size, known before a bit is written.

@@ -5,7 +5,7 @@
 //! size at twenty times the speed; runs of zeros (matches at distance 1) take care of the flat and the
 //! transparent parts. Where repetition is real (maps, land cover, rendered ramps), use `libdeflater`.
 //!
-//! The stream is ordinary zlib (RFC 1950, RFC 1951): dynamic blocks of equal size, or stored blocks where the
+//! The stream is ordinary zlib (RFC 1950, RFC 1951): dynamic blocks, which follow the data, or stored blocks where the
 //! data is so random that a prefix code would make it longer.
 
 mod bits;

@@ -44,6 +44,7 @@ impl Kernel for FirstZero<'_> {
     type Output = usize;
 
     #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what is not inlined stays baseline code")]
     fn run(self) -> usize {
         let is_zero = |word: &[u8; 8]| u64::from_ne_bytes(*word) == 0;
         let (groups, rest) = self.0.as_chunks::<8>();

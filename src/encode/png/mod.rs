@@ -30,20 +30,22 @@ pub enum PngMode {
     /// About the size of libpng at its default level, in a small part of its time.
     ///
     /// - Imagery: Average or Paeth per row, whichever leaves the smaller sum of absolute values, and
-    ///   [`deflate`](super::deflate) without matches. 0.005 s for RGB, 0.002 s for grey; size 1.00 for aerial
-    ///   imagery, 0.99 to 1.01 for Landsat and Sentinel-2, 0.77 for hillshade.
-    /// - Where eight sample rows show that matches would gain (relief, Blue Marble): libdeflate at level 1,
-    ///   0.014 to 0.021 s, size 1.03 to 1.05. Without it such tiles would be 1.08 to 1.28.
-    /// - If a larger sample shows that filters do not help either (drawings with smooth edges): unfiltered, at
-    ///   level 6, 0.04 s, size 0.8.
+    ///   [`deflate`](super::deflate) without matches. 0.003 to 0.004 s for RGB, 0.001 s for grey; size 0.99 to 1.00
+    ///   for aerial imagery, Landsat and Sentinel-2, 0.77 for hillshade.
+    /// - Where pixels of eight sample rows repeat themselves and matches gain 2 % in sixteen (relief, Blue Marble):
+    ///   libdeflate at level 1, at level 3 where they gain 5 %; 0.015 to 0.025 s, size 1.00 to 1.06. Without it such
+    ///   tiles would be 1.06 to 1.28.
+    /// - If the sample shows that filters do not help either (drawings with smooth edges): unfiltered, at
+    ///   level 6, 0.03 s, size 0.8.
     /// - Up to 256 colours: unfiltered at level 6, unless sample rows are smaller filtered (ramps). Up to 16:
     ///   always so, 0.001 to 0.002 s, a quarter to a half of libpng's size.
     #[default]
     Fast,
-    /// Smaller files, slowly: for tiles that are rendered once and downloaded many times. Three ways to filter
-    /// are tried at level 6, the best is compressed at level 11, in one to four times libpng's time. Drawings,
-    /// land cover and relief come out at 0.25 to 0.89, Blue Marble at 0.88 to 0.94; what sensors leave in aerial
-    /// imagery no lossless PNG removes, 0.97 to 1.00.
+    /// Smaller files, slowly: for tiles that are rendered once and downloaded many times. Four ways to filter
+    /// are tried on a quarter of the rows, the best is compressed at level 10: 0.2 to 0.7 s. Drawings, land cover and
+    /// relief come out at 0.25 to 0.87, Blue Marble at 0.88 to 0.93. What sensors leave in aerial imagery no lossless
+    /// PNG removes (0.98 after minutes of search): tiles in which hardly a pixel repeats are written as by
+    /// [`Fast`](Self::Fast).
     Small,
 }
 
