@@ -2,11 +2,16 @@
 //!
 //! Kernels are plain Rust that the compiler vectorises. The same source is compiled twice, for the
 //! target's baseline and for AVX2, and the better one is picked when the program runs. Neither build
-//! contracts multiplications and additions, so both compute the same bytes.
+//! contracts multiplications and additions, so both compute the same bytes. What the compiler does not see is written
+//! out in [`avx2`] and [`avx512`].
 
 #![allow(unsafe_code, reason = "calls into code compiled for AVX2, and conversions without a range check")]
 #![allow(clippy::inline_always, reason = "what is not inlined into the AVX2 build stays baseline code")]
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub mod png;
 
 /// A computation that gains from wider vectors. Implement `run` as `#[inline(always)]`, and everything
@@ -24,6 +29,9 @@ pub enum Level {
     /// The one for the target's baseline, on every machine.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests compare it with the best one"))]
     Baseline,
+    /// The best one without AVX-512.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare it with the best one"))]
+    Narrow,
     /// The best one this machine has.
     #[default]
     Best,
@@ -33,12 +41,30 @@ pub enum Level {
 #[inline]
 pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
-    if level == Level::Best && std::arch::is_x86_feature_detected!("avx2") {
+    if has_avx2(level) {
         // SAFETY: the processor has AVX2, as was just asked.
         return unsafe { with_avx2(kernel) };
     }
     let _ = level;
     kernel.run()
+}
+
+/// Whether AVX2 is there and wanted.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn has_avx2(level: Level) -> bool {
+    level != Level::Baseline && std::arch::is_x86_feature_detected!("avx2")
+}
+
+/// Whether the parts of AVX-512 that [`avx512`] uses are there and wanted.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn has_avx512(level: Level) -> bool {
+    level == Level::Best
+        && std::arch::is_x86_feature_detected!("avx512vbmi")
+        && std::arch::is_x86_feature_detected!("avx512vnni")
+        && std::arch::is_x86_feature_detected!("avx512bw")
+        && std::arch::is_x86_feature_detected!("avx512f")
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -97,51 +123,113 @@ pub struct TapRows<'a> {
     pub samples: &'a [u8],
     /// Samples per row.
     pub stride: usize,
-    /// Where the upper left tap of each pixel begins.
-    pub starts: &'a [u32; 32],
+    /// The column of each pixel's upper left tap.
+    pub columns: &'a [u32; 32],
+    /// Its row.
+    pub rows: &'a [u32; 32],
     /// Pairs of weights in units of 2⁻¹⁴, the first in the lower half: of 2 × 2 taps the upper two, then the lower two;
     /// of 4 × 4 taps the columns' first two and last two, then the rows'.
     pub weights: &'a [[u32; 32]; 4],
 }
 
+impl TapRows<'_> {
+    /// Whether `N` rows of 4 · `N` samples can be read from every tap on, by 32-bit arithmetic.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn within<const B: usize, const N: usize>(&self) -> bool {
+        let most = |values: &[u32; 32]| values.iter().fold(0, |most, &v| most.max(v)) as usize;
+        let Some(last) = most(self.rows).checked_mul(self.stride) else { return false };
+        let end = last.saturating_add(most(self.columns) * B + (N - 1) * self.stride + 4 * N);
+        end <= self.samples.len().min(i32::MAX as usize)
+    }
+}
+
 /// The weighted means of 32 pixels of `B` (3 or 4) samples over `N` × `N` (2 × 2 or 4 × 4) taps, halves up and clamped.
-/// The weights of 4 × 4 taps must sum to one on both axes, their magnitudes to less than 1.5; sums over rows are rounded to
-/// 1/128 then.
+/// The weights of 2 × 2 taps must sum to one and not be negative; those of 4 × 4 taps must sum to one on both axes, their
+/// magnitudes to less than 1.5; sums over rows are rounded to 1/128 then.
 ///
 /// # Panics
 /// When a tap lies beyond the samples or the target does not hold 32 pixels.
 #[inline(always)]
 pub fn weighted_pixels<const B: usize, const N: usize>(level: Level, rows: &TapRows<'_>, target: &mut [u8]) {
+    assert_eq!(target.len(), 32 * B, "not 32 pixels");
     #[cfg(target_arch = "x86_64")]
-    if level == Level::Best && std::arch::is_x86_feature_detected!("avx2") {
-        let last = rows.starts.iter().fold(0, |last, &start| last.max(start));
-        let reach = (N - 1) * rows.stride + 4 * N;
-        if target.len() == 32 * B
-            && rows.samples.len() >= reach
-            && last as usize <= rows.samples.len() - reach
-        {
-            // SAFETY: the processor has AVX2; from every start on, `N` rows of 4 · N samples can be read; the target
-            // holds 32 pixels.
-            unsafe {
-                match N {
-                    2 => avx2::pixels_2x2::<B>(rows, target),
-                    _ => avx2::pixels_4x4::<B>(rows, target),
-                }
+    if has_avx2(level) && rows.within::<B, N>() {
+        // SAFETY: the processor has the instructions; from every tap on, `N` rows of 4 · N samples can be read.
+        unsafe {
+            match (N, has_avx512(level)) {
+                (2, true) => avx512::pixels_2x2::<B>(rows, target),
+                (2, false) => avx2::pixels_2x2::<B>(rows, 0, target),
+                (_, true) => avx512::pixels_4x4::<B>(rows, target),
+                (_, false) => avx2::pixels_4x4::<B>(rows, 0, target),
             }
-            return;
         }
+        return;
     }
     let _ = level;
-    assert_eq!(target.len(), 32 * B, "not 32 pixels");
     for (i, pixel) in target.chunks_exact_mut(B).enumerate() {
         let weights = rows.weights.map(|w| w[i]);
-        pixel.copy_from_slice(&weighted_pixel::<B, N>(
-            rows.samples,
-            rows.starts[i] as usize,
-            rows.stride,
-            weights,
-        ));
+        let start = rows.rows[i] as usize * rows.stride + rows.columns[i] as usize * B;
+        pixel.copy_from_slice(&weighted_pixel::<B, N>(rows.samples, start, rows.stride, weights));
     }
+}
+
+/// Writes `first` + `step` · (i + ½) for i from 0 on, each product and sum rounded.
+#[inline(always)]
+pub fn ramp(level: Level, first: f64, step: f64, values: &mut [f64; 32]) {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512(level) {
+        // SAFETY: the processor has the instructions.
+        return unsafe { avx512::ramp(first, step, values) };
+    }
+    let _ = level;
+    for (i, value) in values.iter_mut().enumerate() {
+        *value = first + step * (i as f64 + 0.5);
+    }
+}
+
+/// The upper left taps of 32 positions and the weights of their 2 × 2 taps in one go, if this machine can; else nothing is
+/// done and the answer is `false`.
+///
+/// A position p becomes ⌊(p − shift) · 2¹⁴⌋, at least 0 (also of what is not a number) and at most 2 · 10⁹; the tap is that
+/// over 2¹⁴, at most `last`, and what remains the weight of the second tap.
+#[inline(always)]
+pub fn bilinear_taps(
+    level: Level,
+    positions: [&[f64; 32]; 2],
+    shifts: [f64; 2],
+    last: [u32; 2],
+    taps: [&mut [u32; 32]; 2],
+    weights: &mut [[u32; 32]; 4],
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512(level) {
+        // SAFETY: the processor has the instructions.
+        unsafe { avx512::bilinear_taps(positions, shifts, last, taps, weights) };
+        return true;
+    }
+    let _ = (level, positions, shifts, last, taps, weights);
+    false
+}
+
+/// The first of the four taps of 32 positions along an axis and the two pairs of weights of Keys' cubic kernel, if this
+/// machine can; else nothing is done and the answer is `false`. The taps must lie within ±10⁹ of the origin.
+#[inline(always)]
+pub fn cubic_taps(
+    level: Level,
+    positions: &[f64; 32],
+    origin: f64,
+    taps: &mut [u32; 32],
+    weights: [&mut [u32; 32]; 2],
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512(level) {
+        // SAFETY: the processor has the instructions.
+        unsafe { avx512::cubic_taps(positions, origin, taps, weights) };
+        return true;
+    }
+    let _ = (level, positions, origin, taps, weights);
+    false
 }
 
 /// One of the pixels of [`weighted_pixels`].
@@ -172,7 +260,8 @@ pub fn weighted_pixel<const B: usize, const N: usize>(
             for (row, weight) in rows.iter().zip(y) {
                 column += i32::from(row[k * B + s]) * weight;
             }
-            sum += (column >> 7) * weight;
+            // Without wrapping for weights as they should be.
+            sum = sum.wrapping_add((column >> 7).wrapping_mul(weight));
         }
         clamp(sum >> 21)
     })
@@ -190,215 +279,12 @@ const HALF_4X4: i32 = (1 << 20) + (128 << 21);
 #[inline(always)]
 pub fn halve_bytes<const B: usize>(level: Level, upper: &[u8], lower: &[u8], target: &mut [u8]) -> usize {
     #[cfg(target_arch = "x86_64")]
-    if level == Level::Best && (B == 3 || B == 4) && std::arch::is_x86_feature_detected!("avx2") {
+    if (B == 3 || B == 4) && has_avx2(level) {
         // SAFETY: the processor has AVX2, as was just asked.
         return unsafe { avx2::halve::<B>(upper, lower, target) };
     }
     let _ = (level, upper, lower, target);
     0
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    #[allow(clippy::wildcard_imports, reason = "some thirty instructions, each named for what it does")]
-    use std::arch::x86_64::*;
-
-    use super::{HALF_2X2, HALF_4X4, HALF_COLUMN, TapRows};
-
-    /// Where to find the samples of two neighbouring taps, `first` being the first one's, as pairs of 16-bit integers.
-    const fn pairs<const B: usize>(first: i8) -> [i8; 16] {
-        let mut mask = [-1; 16];
-        let mut s = 0;
-        while s < B {
-            mask[4 * s] = first + s as i8;
-            mask[4 * s + 2] = first + (B + s) as i8;
-            s += 1;
-        }
-        mask
-    }
-
-    /// The same of samples that are 16-bit integers already.
-    const fn wide_pairs<const B: usize>(first: i8) -> [i8; 16] {
-        let mut mask = [-1; 16];
-        let mut s = 0;
-        while s < B {
-            let mut half = 0;
-            while half < 2 {
-                mask[4 * s + half] = 2 * (first + s as i8) + half as i8;
-                mask[4 * s + 2 + half] = 2 * (first + (B + s) as i8) + half as i8;
-                half += 1;
-            }
-            s += 1;
-        }
-        mask
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn vector(low: [i8; 16], high: [i8; 16]) -> __m256i {
-        let half = |m: [i8; 16]| {
-            // SAFETY: an array of 16 bytes.
-            unsafe { _mm_loadu_si128(m.as_ptr().cast()) }
-        };
-        _mm256_set_m128i(half(high), half(low))
-    }
-
-    /// Eight weights from `first` on.
-    #[target_feature(enable = "avx2")]
-    fn eight(weights: &[u32; 32], first: usize) -> __m256i {
-        let weights = &weights[first..first + 8];
-        // SAFETY: eight integers.
-        unsafe { _mm256_loadu_si256(weights.as_ptr().cast()) }
-    }
-
-    /// Puts eight pixels into place: `sums[k]` holds the samples of pixel k, then those of pixel k + 4.
-    #[target_feature(enable = "avx2")]
-    fn store<const B: usize>(sums: [__m256i; 4], target: &mut [u8]) {
-        const DENSE: [i8; 16] = [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1];
-        let words = [_mm256_packs_epi32(sums[0], sums[1]), _mm256_packs_epi32(sums[2], sums[3])];
-        let bytes = _mm256_packus_epi16(words[0], words[1]);
-        let bytes = if B == 3 { _mm256_shuffle_epi8(bytes, vector(DENSE, DENSE)) } else { bytes };
-        store_dense::<B>(bytes, target);
-    }
-
-    /// Stores 4 · B bytes of either half.
-    #[target_feature(enable = "avx2")]
-    fn store_dense<const B: usize>(bytes: __m256i, target: &mut [u8]) {
-        let target = &mut target[..8 * B];
-        if B == 4 {
-            // SAFETY: the target holds 32 bytes.
-            unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), bytes) };
-            return;
-        }
-        let dense = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7));
-        // SAFETY: the target holds 24 bytes.
-        unsafe {
-            _mm_storeu_si128(target.as_mut_ptr().cast(), _mm256_castsi256_si128(dense));
-            _mm_storel_epi64(target.as_mut_ptr().add(16).cast(), _mm256_extracti128_si256::<1>(dense));
-        }
-    }
-
-    /// Where the samples of two pairs of pixels lie, those of a pair next to each other.
-    const fn neighbours<const B: usize>() -> [i8; 16] {
-        let mut mask = [-1; 16];
-        let mut s = 0;
-        while s < 2 * B {
-            mask[2 * s] = (s / B * 2 * B + s % B) as i8;
-            mask[2 * s + 1] = mask[2 * s] + B as i8;
-            s += 1;
-        }
-        mask
-    }
-
-    /// Eight pixels at a time (see [`halve_bytes`](super::halve_bytes)).
-    #[target_feature(enable = "avx2")]
-    pub fn halve<const B: usize>(upper: &[u8], lower: &[u8], target: &mut [u8]) -> usize {
-        const DENSE: [i8; 16] = [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, -1, -1, -1, -1];
-        let (neighbours, dense) = (vector(neighbours::<B>(), neighbours::<B>()), vector(DENSE, DENSE));
-        let (ones, two) = (_mm256_set1_epi8(1), _mm256_set1_epi16(2));
-        // The last of four vectors begins after 12 · B samples.
-        let reach = 12 * B + 16;
-        let length = upper.len().min(lower.len());
-        let mut done = 0;
-        while 2 * done + reach <= length && done + 8 * B <= target.len() {
-            // No combinators that take closures: they are not compiled for AVX2, and so nothing is inlined into them.
-            let (upper, lower) = (&upper[2 * done..][..reach], &lower[2 * done..][..reach]);
-            let target = &mut target[done..][..8 * B];
-            let pairs = |row: &[u8], first: usize| {
-                let (near, far) = (&row[first..first + 16], &row[first + 8 * B..first + 8 * B + 16]);
-                // SAFETY: 16 bytes each.
-                let both = unsafe {
-                    _mm256_set_m128i(
-                        _mm_loadu_si128(far.as_ptr().cast()),
-                        _mm_loadu_si128(near.as_ptr().cast()),
-                    )
-                };
-                _mm256_maddubs_epi16(_mm256_shuffle_epi8(both, neighbours), ones)
-            };
-            let quarter = |first: usize| {
-                let sum = _mm256_add_epi16(pairs(upper, first), pairs(lower, first));
-                _mm256_srli_epi16::<2>(_mm256_add_epi16(sum, two))
-            };
-            let bytes = _mm256_packus_epi16(quarter(0), quarter(4 * B));
-            store_dense::<B>(if B == 3 { _mm256_shuffle_epi8(bytes, dense) } else { bytes }, target);
-            done += 8 * B;
-        }
-        done
-    }
-
-    /// # Safety
-    /// From every start on, two rows of 8 samples can be read.
-    #[target_feature(enable = "avx2")]
-    pub unsafe fn pixels_2x2<const B: usize>(rows: &TapRows<'_>, target: &mut [u8]) {
-        let (upper, lower) = (vector(pairs::<B>(0), pairs::<B>(0)), vector(pairs::<B>(8), pairs::<B>(8)));
-        let half = _mm256_set1_epi32(HALF_2X2);
-        let samples = rows.samples.as_ptr();
-        let taps = |i: usize| {
-            // SAFETY: as the caller promises.
-            unsafe {
-                let at = samples.add(rows.starts[i] as usize);
-                let upper = _mm_loadl_epi64(at.cast());
-                _mm_unpacklo_epi64(upper, _mm_loadl_epi64(at.add(rows.stride).cast()))
-            }
-        };
-        for (target, first) in target.chunks_exact_mut(8 * B).zip((0..32).step_by(8)) {
-            let (wu, wl) = (eight(&rows.weights[0], first), eight(&rows.weights[1], first));
-            let sum = |k: usize, wu: __m256i, wl: __m256i| {
-                let both = _mm256_set_m128i(taps(first + k + 4), taps(first + k));
-                let up = _mm256_madd_epi16(_mm256_shuffle_epi8(both, upper), wu);
-                let low = _mm256_madd_epi16(_mm256_shuffle_epi8(both, lower), wl);
-                _mm256_srai_epi32::<14>(_mm256_add_epi32(_mm256_add_epi32(up, low), half))
-            };
-            let sums = [
-                sum(0, _mm256_shuffle_epi32::<0x00>(wu), _mm256_shuffle_epi32::<0x00>(wl)),
-                sum(1, _mm256_shuffle_epi32::<0x55>(wu), _mm256_shuffle_epi32::<0x55>(wl)),
-                sum(2, _mm256_shuffle_epi32::<0xaa>(wu), _mm256_shuffle_epi32::<0xaa>(wl)),
-                sum(3, _mm256_shuffle_epi32::<0xff>(wu), _mm256_shuffle_epi32::<0xff>(wl)),
-            ];
-            store::<B>(sums, target);
-        }
-    }
-
-    /// # Safety
-    /// From every start on, four rows of 16 samples can be read.
-    #[target_feature(enable = "avx2")]
-    pub unsafe fn pixels_4x4<const B: usize>(rows: &TapRows<'_>, target: &mut [u8]) {
-        // The last two columns begin at sample 2 · B: of three bands that is sample 2 of the upper half after it was
-        // moved to begin with sample 4.
-        let pairs = vector(wide_pairs::<B>(0), wide_pairs::<B>(if B == 3 { 2 } else { 0 }));
-        let (half_column, half) = (_mm256_set1_epi32(HALF_COLUMN), _mm256_set1_epi32(HALF_4X4));
-        let samples = rows.samples.as_ptr();
-        // The products of one pixel's columns: first two in the lower half, last two in the upper.
-        let products = |i: usize| {
-            // SAFETY: as the caller promises.
-            let row = |j: usize| unsafe {
-                _mm256_cvtepu8_epi16(_mm_loadu_si128(
-                    samples.add(rows.starts[i] as usize + j * rows.stride).cast(),
-                ))
-            };
-            let weight = |k: usize| _mm256_set1_epi32(rows.weights[k][i] as i32);
-            let (x0, x1, y0, y1) = (weight(0), weight(1), weight(2), weight(3));
-            let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
-            let low0 = _mm256_madd_epi16(_mm256_unpacklo_epi16(r0, r1), y0);
-            let low1 = _mm256_madd_epi16(_mm256_unpacklo_epi16(r2, r3), y1);
-            let high0 = _mm256_madd_epi16(_mm256_unpackhi_epi16(r0, r1), y0);
-            let high1 = _mm256_madd_epi16(_mm256_unpackhi_epi16(r2, r3), y1);
-            let low = _mm256_add_epi32(_mm256_add_epi32(low0, low1), half_column);
-            let high = _mm256_add_epi32(_mm256_add_epi32(high0, high1), half_column);
-            let columns = _mm256_packs_epi32(_mm256_srai_epi32::<7>(low), _mm256_srai_epi32::<7>(high));
-            let columns = if B == 3 { _mm256_permute4x64_epi64::<0b10_01_01_00>(columns) } else { columns };
-            _mm256_madd_epi16(_mm256_shuffle_epi8(columns, pairs), _mm256_blend_epi32::<0xf0>(x0, x1))
-        };
-        for (target, first) in target.chunks_exact_mut(8 * B).zip((0..32).step_by(8)) {
-            let sum = |k: usize| {
-                let (near, far) = (products(first + k), products(first + k + 4));
-                let left = _mm256_permute2x128_si256::<0x20>(near, far);
-                let right = _mm256_permute2x128_si256::<0x31>(near, far);
-                _mm256_srai_epi32::<21>(_mm256_add_epi32(_mm256_add_epi32(left, right), half))
-            };
-            // Not by `map`: what passes through code that is not compiled for AVX2 is not inlined.
-            store::<B>([sum(0), sum(1), sum(2), sum(3)], target);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -415,19 +301,24 @@ mod tests {
         (0..count).map(next).collect()
     }
 
-    fn builds_agree<const B: usize, const N: usize>(weights: [[i32; 4]; 2]) {
+    fn builds_agree<const B: usize, const N: usize>(weights: [[i32; 4]; 2], turn: usize) {
         const STRIDE: usize = 160;
-        let samples = noise(4 * STRIDE + 16);
-        let starts = std::array::from_fn(|i| (i * B + i % 2) as u32);
+        let samples = noise(5 * STRIDE + 16);
+        let columns = std::array::from_fn(|i| (i + i % 2) as u32);
+        let lines = std::array::from_fn(|i| u32::from(i > 19 || i % turn == 3));
         let pair = |k: usize| {
             let axis = weights[k / 2];
             (axis[k % 2 * 2] & 0xffff) as u32 | (axis[k % 2 * 2 + 1] << 16) as u32
         };
         let weights = std::array::from_fn(|k| [pair(k); 32]);
-        let rows = TapRows { samples: &samples, stride: STRIDE, starts: &starts, weights: &weights };
-        let [mut plain, mut best] = [vec![0; 32 * B], vec![1; 32 * B]];
-        weighted_pixels::<B, N>(Level::Baseline, &rows, &mut plain);
-        weighted_pixels::<B, N>(Level::Best, &rows, &mut best);
+        let rows =
+            TapRows { samples: &samples, stride: STRIDE, columns: &columns, rows: &lines, weights: &weights };
+        let [plain, narrow, best] = [Level::Baseline, Level::Narrow, Level::Best].map(|level| {
+            let mut target = vec![level as u8; 32 * B];
+            weighted_pixels::<B, N>(level, &rows, &mut target);
+            target
+        });
+        assert_eq!(plain, narrow);
         assert_eq!(plain, best);
     }
 
@@ -435,10 +326,52 @@ mod tests {
     fn weighted_pixels_are_the_same_with_any_instruction_set() {
         let two = [[9000, 3000, 4000, 384], [0; 4]];
         let four = [[-1000, 9000, 9384, -1000], [-1500, 17000, 1884, -1000]];
-        builds_agree::<3, 2>(two);
-        builds_agree::<4, 2>(two);
-        builds_agree::<3, 4>(four);
-        builds_agree::<4, 4>(four);
+        for turn in [5, 100] {
+            builds_agree::<3, 2>(two, turn);
+            builds_agree::<4, 2>(two, turn);
+            builds_agree::<3, 4>(four, turn);
+            builds_agree::<4, 4>(four, turn);
+        }
+    }
+
+    #[test]
+    fn taps_are_those_of_plain_arithmetic() {
+        if !bilinear_taps(
+            Level::Best,
+            [&[0.5; 32]; 2],
+            [0.0; 2],
+            [9; 2],
+            [&mut [0; 32], &mut [0; 32]],
+            &mut [[0; 32]; 4],
+        ) {
+            return;
+        }
+        let [mut plain, mut best] = [[0.0; 32]; 2];
+        ramp(Level::Baseline, 1234.567, 0.987, &mut plain);
+        ramp(Level::Best, 1234.567, 0.987, &mut best);
+        assert_eq!(plain, best);
+        let mut positions = plain.map(|p| p - 1230.0);
+        (positions[3], positions[4], positions[5]) = (f64::NAN, -7.0, 1e300);
+        let (mut columns, mut rows, mut weights) = ([0; 32], [0; 32], [[0; 32]; 4]);
+        let shift = 0.5 - 0.5 / 16384.0;
+        bilinear_taps(
+            Level::Best,
+            [&positions; 2],
+            [shift; 2],
+            [30, 29],
+            [&mut columns, &mut rows],
+            &mut weights,
+        );
+        for (i, position) in positions.into_iter().enumerate() {
+            let value = truncate_f64((position - shift) * 16384.0, 0.0, 2e9);
+            assert_eq!((columns[i], rows[i]), ((value >> 14).min(30) as u32, (value >> 14).min(29) as u32));
+            let part = value - (columns[i] << 14) as i32;
+            if columns[i] < 29 {
+                let both = (part * part + 8192) >> 14;
+                assert_eq!(weights[0][i] & 0xffff, (16384 - 2 * part + both) as u32);
+                assert_eq!(weights[1][i], (part - both) as u32 | (both as u32) << 16);
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@
     reason = "what is not inlined into the AVX2 build of a kernel stays baseline code"
 )]
 
+use crate::simd::{Level, ramp};
 use crate::window::Window;
 
 /// Side of a cell in target pixels; windows begin and end at multiples of it.
@@ -127,6 +128,20 @@ impl CoordGrid {
         xs: &mut [f64; CELL],
         ys: &mut [f64; CELL],
     ) -> bool {
+        self.cell_row_at(Level::Best, column, row, line, xs, ys)
+    }
+
+    /// [`CoordGrid::cell_row`] with a choice of instructions; the positions are the same.
+    #[inline(always)]
+    pub(super) fn cell_row_at(
+        &self,
+        level: Level,
+        column: usize,
+        row: usize,
+        line: usize,
+        xs: &mut [f64; CELL],
+        ys: &mut [f64; CELL],
+    ) -> bool {
         match self.cell(column, row) {
             Cell::Outside => return false,
             Cell::Exact(positions) => {
@@ -135,7 +150,14 @@ impl CoordGrid {
                 }
             }
             // Constant steps let the compiler unroll the loops.
-            Cell::Nodes { step: 32, nodes } => interpolate(32, nodes, line, xs, ys),
+            Cell::Nodes { step: CELL, nodes } => {
+                let v = (line as f64 + 0.5) * (1.0 / CELL as f64);
+                let [a, b, c, d, ..] = nodes[..] else { return false };
+                let (x, right) = (a.x + (c.x - a.x) * v, b.x + (d.x - b.x) * v);
+                let (y, lower) = (a.y + (c.y - a.y) * v, b.y + (d.y - b.y) * v);
+                ramp(level, x, (right - x) * (1.0 / CELL as f64), xs);
+                ramp(level, y, (lower - y) * (1.0 / CELL as f64), ys);
+            }
             Cell::Nodes { step: 16, nodes } => interpolate(16, nodes, line, xs, ys),
             Cell::Nodes { step: 8, nodes } => interpolate(8, nodes, line, xs, ys),
             Cell::Nodes { step, nodes } => interpolate(*step, nodes, line, xs, ys),

@@ -128,8 +128,7 @@ fn halve_samples<T: Mean>(
                     let rows = FullRows { level, upper, lower, target, bands };
                     match method {
                         Resampling::Average => dispatch(level, rows),
-                        Resampling::Nearest => rows.pick(|_| 0),
-                        _ => rows.pick(|pixels| mode(pixels, [1; 4]).unwrap_or(0)),
+                        _ => dispatch(level, Picked { rows, modal: method == Resampling::Mode }),
                     }
                 }
                 Validity::All
@@ -144,12 +143,7 @@ fn halve_samples<T: Mean>(
                 for ((pair, target), (cover, covered)) in pixels.zip(covers) {
                     let (upper, lower) = pair.split_at(row);
                     let rows = FullRows { level, upper, lower, target, bands };
-                    if method == Resampling::Average {
-                        rows.average_covered(cover, covered, edges);
-                    } else {
-                        let (upper, lower) = cover.split_at(2 * window.width);
-                        rows.halve_covered(upper, lower, covered, method, edges);
-                    }
+                    rows.halve_stretches(cover, covered, method, edges);
                 }
                 Validity::PerPixel(reduced).simplified()
             }
@@ -227,22 +221,41 @@ impl<T: Mean> FullRows<'_, T> {
     }
 
     /// Copies one of four pixels.
-    fn pick(self, choose: impl Fn([&[T]; 4]) -> usize) {
-        let bands = self.bands;
+    #[inline(always)]
+    fn pick<const B: usize>(self, choose: impl Fn([&[T]; 4]) -> usize) {
+        let bands = if B == 0 { self.bands } else { B };
         let pairs = self.upper.chunks_exact(2 * bands).zip(self.lower.chunks_exact(2 * bands));
         for ((u, l), t) in pairs.zip(self.target.chunks_exact_mut(bands)) {
             let pixels = quad(u, l, bands);
-            t.copy_from_slice(pixels[choose(pixels)]);
+            let chosen = choose(pixels);
+            if B == 0 {
+                t.copy_from_slice(pixels[chosen]);
+            } else {
+                for b in 0..B {
+                    let later = if chosen == 1 { pixels[1][b] } else { pixels[2][b] };
+                    t[b] = if chosen == 0 { pixels[0][b] } else { later };
+                }
+            }
         }
     }
 
-    /// Averages pixels whose coverage may differ; `cover` holds that of both rows. Most stretches of most rows are
+    /// Reduces pixels that are all covered.
+    fn halve_full(self, method: Resampling) {
+        let level = self.level;
+        if method == Resampling::Average {
+            dispatch(level, self);
+        } else {
+            dispatch(level, Picked { rows: self, modal: method == Resampling::Mode });
+        }
+    }
+
+    /// Reduces pixels whose coverage may differ; `cover` holds that of both rows. Most stretches of most rows are
     /// covered from end to end, or not at all.
-    fn average_covered(self, cover: &[u8], covered: &mut [u8], edges: Edges) {
+    fn halve_stretches(self, cover: &[u8], covered: &mut [u8], method: Resampling, edges: Edges) {
         const STRETCH: usize = 16;
         if cover.iter().fold(255, |all, &c| all & c) == 255 {
             covered.fill(255);
-            return dispatch(self.level, self);
+            return self.halve_full(method);
         }
         let Self { level, upper, lower, target, bands } = self;
         let step = 2 * STRETCH * bands;
@@ -256,10 +269,10 @@ impl<T: Mean> FullRows<'_, T> {
             let both = uc.iter().zip(lc);
             let (all, any) = both.fold((255, 0), |(all, any), (u, l)| (all & u & l, any | u | l));
             if all == 255 {
-                dispatch(level, rows);
+                rows.halve_full(method);
                 out.fill(255);
             } else if any != 0 {
-                rows.halve_covered(uc, lc, out, Resampling::Average, edges);
+                rows.halve_covered(uc, lc, out, method, edges);
             }
         }
     }
@@ -294,7 +307,11 @@ impl<T: Mean> FullRows<'_, T> {
                 let sum: u16 = c.iter().map(|&c| u16::from(c)).sum();
                 ((sum + 2) / 4).max(1) as u8
             } else {
-                let chosen = if method == Resampling::Mode { mode(pixels, c).unwrap_or(0) } else { 0 };
+                let chosen = match method {
+                    Resampling::Mode if c == [255; 4] => modal(pixels),
+                    Resampling::Mode => mode(pixels, c).unwrap_or(0),
+                    _ => 0,
+                };
                 if c[chosen] > 0 {
                     t.copy_from_slice(pixels[chosen]);
                 }
@@ -303,6 +320,41 @@ impl<T: Mean> FullRows<'_, T> {
             *out = if edges == Edges::Hard && coverage > 0 { 255 } else { coverage };
         }
     }
+}
+
+/// Rows of which one pixel of four is taken: the one that occurs most often, or the first. All are covered.
+struct Picked<'a, T> {
+    rows: FullRows<'a, T>,
+    modal: bool,
+}
+
+impl<T: Mean> Kernel for Picked<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        match (self.rows.bands, self.modal) {
+            (1, true) => self.rows.pick::<1>(modal),
+            (3, true) => self.rows.pick::<3>(modal),
+            (4, true) => self.rows.pick::<4>(modal),
+            (_, true) => self.rows.pick::<0>(modal),
+            (1, false) => self.rows.pick::<1>(|_| 0),
+            (3, false) => self.rows.pick::<3>(|_| 0),
+            (4, false) => self.rows.pick::<4>(|_| 0),
+            (_, false) => self.rows.pick::<0>(|_| 0),
+        }
+    }
+}
+
+/// The same as [`mode`] of four pixels that are all covered, without branches.
+#[inline(always)]
+fn modal<T: Mean>(pixels: [&[T]; 4]) -> usize {
+    let same = |i: usize, j: usize| {
+        u8::from(pixels[i].iter().zip(pixels[j]).fold(true, |same, (a, b)| same & a.same_bits(*b)))
+    };
+    let (first, second, third) = (same(0, 1) + same(0, 2) + same(0, 3), same(1, 2) + same(1, 3), same(2, 3));
+    let later = if second >= third { 1 } else { 2 };
+    if first >= second && first >= third { 0 } else { later }
 }
 
 /// The four pixels in row-major order.

@@ -35,6 +35,10 @@ struct Scratch<T: Pixel> {
     bands: Vec<T::Sum>,
     /// Samples of a single pixel.
     values: Vec<T>,
+    /// Taps of a row in fixed point.
+    work: fixed::Work,
+    /// A row of pixels some of which are used.
+    row: Vec<T>,
 }
 
 /// Resamples all cells of a piece.
@@ -54,6 +58,8 @@ pub(super) fn convolve<T: Pixel>(
         single: [Vec::new(), Vec::new()],
         bands: Vec::new(),
         values: Vec::new(),
+        work: fixed::Work::new(),
+        row: Vec::new(),
     };
     for_cells(grid, piece, |column, row| {
         let (sx, sy) = grid.scale(column, row);
@@ -105,38 +111,32 @@ impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N>
         let (mut xs, mut ys) = ([0.0; CELL], [0.0; CELL]);
         let grid = cell.grid;
         scratch.x.forget();
+        scratch.work.forget();
         let bytes = cell.fixed::<B, N>();
-        let interior = bytes.is_some() && cell.is_interior();
+        let found = cell.look();
+        if found == Found::Nothing {
+            return;
+        }
+        let interior = found == Found::Everything;
         for line in 0..CELL {
-            if !grid.cell_row(cell.column, cell.row, line, &mut xs, &mut ys) {
+            if !grid.cell_row_at(cell.level, cell.column, cell.row, line, &mut xs, &mut ys) {
                 return;
             }
             let x = grid.window().x + (cell.column * CELL) as i64;
             let y = grid.window().y + (cell.row * CELL + line) as i64;
             let (samples, coverage) = rows.run(x, y, CELL);
-            if N == 2
-                && interior
+            if interior
                 && let (Some(bytes), Some(target)) = (bytes, T::bytes_mut(samples))
+                && cell.direct_row::<B, N>(bytes, &xs, &ys, &mut scratch.work, target)
             {
-                fixed::bilinear_row::<B>(cell.level, bytes, &xs, &ys, target);
                 coverage.fill(255);
                 continue;
             }
             // In many maps x hardly depends on the line.
             cell.x.refill(&xs, cell.source.window.x, &mut scratch.x, LEVEL);
             cell.y.fill(&ys, cell.source.window.y, &mut scratch.y);
-            let extent = if interior { None } else { cell.full_extent(&ys, scratch) };
-            if let (Some(bytes), true) = (bytes, interior || extent.is_some()) {
-                if let Some(target) = T::bytes_mut(samples) {
-                    if N == 2 {
-                        fixed::bilinear_row::<B>(cell.level, bytes, &xs, &ys, target);
-                    } else {
-                        fixed::row_of_16::<_, B>(cell.level, bytes, &scratch.x, &scratch.y, target);
-                    }
-                }
-                coverage.fill(255);
-            } else if let Some(extent) = extent {
-                cell.full_row::<B, N>(extent, &ys, scratch, samples);
+            if interior || cell.is_full_row(&ys, scratch) {
+                cell.full_row::<B, N>(bytes, &xs, &ys, LEVEL, scratch, samples);
                 coverage.fill(255);
             } else {
                 cell.any_row::<B, N>(bytes, &xs, &ys, scratch, samples, coverage);
@@ -145,11 +145,15 @@ impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N>
     }
 }
 
-/// Smallest and largest base pixel of a row, per axis.
-#[derive(Clone, Copy)]
-struct Extent {
-    left: usize,
-    right: usize,
+/// What the source has of the pixels that a cell's kernels touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// None that is covered.
+    Nothing,
+    /// Some, or it is not known.
+    Something,
+    /// All of them, fully covered.
+    Everything,
 }
 
 impl<T: Pixel> CellJob<'_, T> {
@@ -165,10 +169,10 @@ impl<T: Pixel> CellJob<'_, T> {
         Some(Bytes { samples, window: self.source.window })
     }
 
-    /// Whether every tap of every pixel of the cell exists and is fully covered: asked once, for most cells.
-    fn is_interior(&self) -> bool {
+    /// Looks once at all source pixels that the kernels of the cell touch: most cells have all or nothing.
+    fn look(&self) -> Found {
         let positions = match self.grid.cell(self.column, self.row) {
-            Cell::Outside => return false,
+            Cell::Outside => return Found::Nothing,
             Cell::Nodes { nodes, .. } => nodes,
             Cell::Exact(positions) => positions,
         };
@@ -176,7 +180,7 @@ impl<T: Pixel> CellJob<'_, T> {
         let (mut left, mut top, mut right, mut bottom) = (f64::MAX, f64::MAX, f64::MIN, f64::MIN);
         for p in positions {
             if !p.is_some() {
-                return false;
+                return Found::Something;
             }
             (left, right) = (left.min(p.x), right.max(p.x));
             (top, bottom) = (top.min(p.y), bottom.max(p.y));
@@ -184,45 +188,78 @@ impl<T: Pixel> CellJob<'_, T> {
         // From the first tap on until after the last one; a little more, for interpolation rounds.
         let reach = |low: f64, high: f64, origin: i64, len: usize, radius: usize| {
             let (origin, radius) = (origin as f64, radius as f64);
-            let (first, end) = (
-                (low - 0.501 - origin).floor() + 1.0 - radius,
-                (high - 0.499 - origin).floor() + 1.0 + radius,
-            );
-            (first >= 0.0 && end <= len as f64).then_some((first as usize, end as usize))
+            let first = (low - 0.501 - origin).floor() + 1.0 - radius;
+            let end = (high - 0.499 - origin).floor() + 1.0 + radius;
+            let all = first >= 0.0 && end <= len as f64;
+            // `as` takes what is negative to zero.
+            ((first as usize).min(len), (end as usize).min(len), all)
         };
-        let columns = reach(left, right, window.x, window.width, self.x.radius());
-        let rows = reach(top, bottom, window.y, window.height, self.y.radius());
-        match (columns, rows) {
-            (Some((left, right)), Some((top, bottom))) => self.source.is_full(left, top, right, bottom),
-            _ => false,
+        let (left, right, all_columns) = reach(left, right, window.x, window.width, self.x.radius());
+        let (top, bottom, all_rows) = reach(top, bottom, window.y, window.height, self.y.radius());
+        if left >= right || top >= bottom || self.source.is_bare(left, top, right, bottom) {
+            Found::Nothing
+        } else if all_columns && all_rows && self.source.is_full(left, top, right, bottom) {
+            Found::Everything
+        } else {
+            Found::Something
         }
     }
 
-    /// The columns of base pixels in a row of which every tap exists and is fully covered.
+    /// A row of pixels all of whose taps exist and are covered, straight from the positions; `false` when that is not
+    /// how this machine does it.
     #[inline(always)]
-    fn full_extent(&self, ys: &[f64; CELL], scratch: &Scratch<T>) -> Option<Extent> {
+    fn direct_row<const B: usize, const N: usize>(
+        &self,
+        bytes: Bytes<'_>,
+        xs: &[f64; CELL],
+        ys: &[f64; CELL],
+        work: &mut fixed::Work,
+        target: &mut [u8],
+    ) -> bool {
+        if N == 2 {
+            fixed::bilinear_row::<B>(self.level, bytes, xs, ys, work, target);
+            return true;
+        }
+        let cubic = N == 4 && self.x.is_plain_cubic() && self.y.is_plain_cubic();
+        cubic && fixed::cubic_row::<B>(self.level, bytes, xs, ys, LEVEL, work, target)
+    }
+
+    /// Whether every tap of a row exists and is fully covered.
+    #[inline(always)]
+    fn is_full_row(&self, ys: &[f64; CELL], scratch: &Scratch<T>) -> bool {
         let window = self.source.window;
         let (rx, ry) = (self.x.radius(), self.y.radius());
         if !(all_inside(&scratch.x.positions, window.x, window.width, rx)
             && all_inside(ys, window.y, window.height, ry))
         {
-            return None;
+            return false;
         }
         let (left, right) = min_max(&scratch.x.base);
         let (top, bottom) = min_max(&scratch.y.base);
-        let full = self.source.is_full(left + 1 - rx, top + 1 - ry, right + rx + 1, bottom + ry + 1);
-        full.then_some(Extent { left, right })
+        self.source.is_full(left + 1 - rx, top + 1 - ry, right + rx + 1, bottom + ry + 1)
     }
 
-    /// A row of which every tap exists and is fully covered.
+    /// A row of which every tap exists and is fully covered. It counts as level when positions differ by no more than
+    /// `tolerance` in y.
     #[inline(always)]
     fn full_row<const B: usize, const N: usize>(
         &self,
-        extent: Extent,
+        bytes: Option<Bytes<'_>>,
+        xs: &[f64; CELL],
         ys: &[f64; CELL],
+        tolerance: f64,
         scratch: &mut Scratch<T>,
         target: &mut [T],
     ) {
+        if let (Some(bytes), Some(target)) = (bytes, T::bytes_mut(target)) {
+            if N == 2 {
+                fixed::bilinear_row::<B>(self.level, bytes, xs, ys, &mut scratch.work, target);
+            } else {
+                let Scratch { x, y, work, .. } = scratch;
+                fixed::row_of_16::<_, B>(self.level, bytes, x, y, work, target);
+            }
+            return;
+        }
         let bands = if B == 0 { self.source.bands } else { B };
         let taps = if N == 0 { self.x.taps() } else { N };
         // Slices on the stack, for the compiler reloads what lies behind references after each store.
@@ -232,16 +269,20 @@ impl<T: Pixel> CellJob<'_, T> {
         let stride = self.source.window.width * bands;
         let samples = self.source.samples;
         let mut starts = [0; CELL];
-        let span = extent.right - extent.left + taps;
-        if is_level(ys) && span <= CELL * taps {
+        let (left, right) = min_max(&x.base);
+        let span = right - left + taps;
+        if is_level(ys, tolerance) && span <= CELL * taps {
             grow(columns, span * bands);
-            let start = self.first_sample(extent.left, y.base[0] as usize);
+            let start = self.first_sample(left, y.base[0] as usize);
             sum_columns::<T, N>(samples, start, stride, wy, 0, span * bands, columns);
             for (start, base) in starts.iter_mut().zip(&x.base) {
-                *start = (*base as usize - extent.left) * bands;
+                *start = (*base as usize - left) * bands;
             }
+        } else if B == 1 && N == 2 {
+            let start = |i: usize| self.first_sample(x.base[i] as usize, y.base[i] as usize);
+            return four_taps(samples, start, stride, wx, wy, target);
         } else {
-            let room = (taps * bands).next_multiple_of(4);
+            let room = if B == 1 && N == 4 { 4 } else { (taps * bands).next_multiple_of(4) };
             grow(columns, CELL * room);
             let columns = &mut columns[..CELL * room + 16];
             for i in 0..CELL {
@@ -268,7 +309,7 @@ impl<T: Pixel> CellJob<'_, T> {
         (top * self.source.window.width + left) * self.source.bands
     }
 
-    /// A row in which taps may be missing.
+    /// A row in which taps may be missing: pixels that lack none are computed together.
     #[inline(always)]
     fn any_row<const B: usize, const N: usize>(
         &self,
@@ -279,13 +320,44 @@ impl<T: Pixel> CellJob<'_, T> {
         samples: &mut [T],
         coverage: &mut [u8],
     ) {
+        /// Fewer full pixels are not worth a row.
+        const FEW: u32 = 3;
         let bands = if B == 0 { self.source.bands } else { B };
-        for (i, (target, covered)) in samples.chunks_exact_mut(bands).zip(coverage).enumerate() {
+        let (mut full, mut holed) = (0u32, 0u32);
+        for i in 0..CELL {
             let Some((column, row)) = self.source.locate(xs[i], ys[i]) else { continue };
-            if !self.any_covered && self.source.coverage_at(column, row) == 0 {
-                continue;
+            if self.any_covered || self.source.coverage_at(column, row) > 0 {
+                let lacks_none = self.is_full_at::<N>(&scratch.x, &scratch.y, i);
+                full |= u32::from(lacks_none) << i;
+                holed |= u32::from(!lacks_none) << i;
             }
-            if self.is_full_at(&scratch.x, &scratch.y, i) {
+        }
+        for i in ones(holed) {
+            let target = &mut samples[i * bands..][..bands];
+            self.holed_pixel::<B>(scratch, i, xs[i], ys[i], target, &mut coverage[i]);
+        }
+        if full.count_ones() >= FEW {
+            let known = (scratch.x.base, scratch.y.base);
+            // The others become copies of one that can be computed.
+            let mut like = full.trailing_zeros() as usize;
+            for i in 0..CELL {
+                if full >> i & 1 == 1 {
+                    like = i;
+                }
+                (scratch.x.base[i], scratch.y.base[i]) = (known.0[like], known.1[like]);
+            }
+            let mut row = std::mem::take(&mut scratch.row);
+            row.resize(CELL * bands, T::default());
+            self.full_row::<B, N>(bytes, xs, ys, 0.0, scratch, &mut row);
+            for i in ones(full) {
+                samples[i * bands..][..bands].copy_from_slice(&row[i * bands..][..bands]);
+                coverage[i] = 255;
+            }
+            scratch.row = row;
+            (scratch.x.base, scratch.y.base) = known;
+        } else {
+            for i in ones(full) {
+                let target = &mut samples[i * bands..][..bands];
                 if let (Some(bytes), Some(target)) = (bytes, T::bytes_mut(target)) {
                     if N == 2 {
                         fixed::bilinear_pixel::<B>(bytes, xs[i], ys[i], target);
@@ -295,25 +367,29 @@ impl<T: Pixel> CellJob<'_, T> {
                 } else {
                     self.full_pixel::<B, N>(scratch, i, target);
                 }
-                *covered = 255;
-            } else {
-                self.holed_pixel(scratch, i, xs[i], ys[i], target, covered);
+                coverage[i] = 255;
             }
         }
     }
 
     /// Whether every tap of one pixel exists and is fully covered.
     #[inline(always)]
-    fn is_full_at(&self, x: &Taps<T::Sum>, y: &Taps<T::Sum>, i: usize) -> bool {
+    fn is_full_at<const N: usize>(&self, x: &Taps<T::Sum>, y: &Taps<T::Sum>, i: usize) -> bool {
         let (rx, ry) = (self.x.radius() as i64, self.y.radius() as i64);
         let (left, right) = (i64::from(x.base[i]) + 1 - rx, i64::from(x.base[i]) + rx);
         let (top, bottom) = (i64::from(y.base[i]) + 1 - ry, i64::from(y.base[i]) + ry);
         let window = self.source.window;
-        left >= 0
-            && top >= 0
-            && right < window.width as i64
-            && bottom < window.height as i64
-            && self.source.is_full(left as usize, top as usize, right as usize + 1, bottom as usize + 1)
+        let exist = left >= 0 && top >= 0 && right < window.width as i64 && bottom < window.height as i64;
+        let (left, top) = (left as usize, top as usize);
+        match self.source.coverage {
+            _ if !exist => false,
+            None => true,
+            Some(coverage) if N > 0 => (top..top + N).all(|row| {
+                let start = row * window.width + left;
+                load::<u8, N>(&coverage[..start + N], start) == [255; N]
+            }),
+            Some(_) => self.source.is_full(left, top, right as usize + 1, bottom as usize + 1),
+        }
     }
 
     /// One pixel of which every tap exists and is fully covered.
@@ -337,7 +413,7 @@ impl<T: Pixel> CellJob<'_, T> {
     }
 
     /// One pixel with taps that do not exist or are not fully covered.
-    fn holed_pixel(
+    fn holed_pixel<const B: usize>(
         &self,
         scratch: &mut Scratch<T>,
         i: usize,
@@ -352,14 +428,14 @@ impl<T: Pixel> CellJob<'_, T> {
             weights.clear();
             weights.extend(taps.iter().map(|w| w[i]));
         }
-        let sums = self.sum_covered(base_x, wx, base_y, wy, bands);
+        let sums = self.sum_covered::<B>(base_x, wx, base_y, wy, bands);
         let stable = sums.weight >= T::Sum::of(STABLE) * sums.magnitude;
         let lacking = sums.lacking && self.x.is_plain_cubic() && self.y.is_plain_cubic();
         let mean = (stable && !lacking).then_some(sums);
         let sums = mean.unwrap_or_else(|| {
             self.x.bilinear().weights_at(px, wx);
             self.y.bilinear().weights_at(py, wy);
-            self.sum_covered(base_x, wx, base_y, wy, bands)
+            self.sum_covered::<B>(base_x, wx, base_y, wy, bands)
         });
         if sums.weight <= T::Sum::of(NOISE) {
             return;
@@ -374,7 +450,7 @@ impl<T: Pixel> CellJob<'_, T> {
     }
 
     /// Sums over the covered taps of one pixel; `bands` takes the sums of the samples.
-    fn sum_covered(
+    fn sum_covered<const B: usize>(
         &self,
         base_x: i64,
         wx: &[T::Sum],
@@ -383,37 +459,65 @@ impl<T: Pixel> CellJob<'_, T> {
         bands: &mut Vec<T::Sum>,
     ) -> Sums<T::Sum> {
         let window = self.source.window;
+        let count = if B == 0 { self.source.bands } else { B };
         bands.clear();
-        bands.resize(self.source.bands, T::Sum::default());
+        bands.resize(count, T::Sum::default());
+        let mut lanes = [T::Sum::default(); B];
         let mut sums = Sums::default();
         let mut covered = 0;
+        // The taps that exist, and the first one's pixel.
         let existing = |base: i64, count: usize, len: usize| {
             let first = base + 1 - (count / 2) as i64;
-            (0..count).filter_map(move |k| {
-                let at = first + k as i64;
-                (at >= 0 && at < len as i64).then_some((k, at as usize))
-            })
+            let from = (-first).clamp(0, count as i64);
+            let to = (len as i64 - first).clamp(from, count as i64);
+            (from as usize..to as usize, (first + from) as usize)
         };
-        for (j, row) in existing(base_y, wy.len(), window.height) {
-            for (k, column) in existing(base_x, wx.len(), window.width) {
-                let weight = wy[j] * wx[k];
+        let (columns, left) = existing(base_x, wx.len(), window.width);
+        let (rows, top) = existing(base_y, wy.len(), window.height);
+        let wx = &wx[columns];
+        for (wy, row) in wy[rows].iter().zip(top..) {
+            let start = row * window.width + left;
+            let coverage = self.source.coverage.map(|c| &c[start..][..wx.len()]);
+            let samples = &self.source.samples[start * count..][..wx.len() * count];
+            for (k, (wx, pixel)) in wx.iter().zip(samples.chunks_exact(count)).enumerate() {
+                let weight = *wy * *wx;
                 sums.existing = sums.existing + weight;
-                let coverage = self.source.coverage_at(column, row);
+                let coverage = coverage.map_or(255, |c| c[k]);
                 if coverage == 0 {
                     continue;
                 }
                 covered += 1;
-                let weight = weight * T::Sum::of(f64::from(coverage) / 255.0);
+                let weight =
+                    if coverage == 255 { weight } else { weight * T::Sum::of(f64::from(coverage) / 255.0) };
                 sums.weight = sums.weight + weight;
                 sums.magnitude = sums.magnitude + weight.abs();
-                for (sum, sample) in bands.iter_mut().zip(self.source.pixel(column, row)) {
-                    *sum = *sum + weight * sample.widen();
+                if B > 0 {
+                    for b in 0..B {
+                        lanes[b] = lanes[b] + weight * pixel[b].widen();
+                    }
+                } else {
+                    for (sum, sample) in bands.iter_mut().zip(pixel) {
+                        *sum = *sum + weight * sample.widen();
+                    }
                 }
             }
         }
-        sums.lacking = covered < wx.len() * wy.len();
+        if B > 0 {
+            bands.copy_from_slice(&lanes);
+        }
+        sums.lacking = covered < self.x.taps() * self.y.taps();
         sums
     }
+}
+
+/// The bits of a mask that are set.
+#[inline(always)]
+fn ones(mut mask: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (mask != 0).then(|| mask.trailing_zeros() as usize);
+        mask &= mask.wrapping_sub(1);
+        bit
+    })
 }
 
 /// Sums of the weights of one pixel's taps.
@@ -444,14 +548,14 @@ fn min_max(values: &[i32; CELL]) -> (usize, usize) {
     (low as usize, high as usize)
 }
 
-/// Whether positions differ by less than [`LEVEL`] from the first.
+/// Whether positions differ by no more than this from the first.
 #[inline(always)]
-fn is_level(positions: &[f64; CELL]) -> bool {
-    let mut off = 0;
+fn is_level(positions: &[f64; CELL], tolerance: f64) -> bool {
+    let mut level = 0;
     for position in positions {
-        off |= u32::from((position - positions[0]).abs() >= LEVEL);
+        level += u32::from((position - positions[0]).abs() <= tolerance);
     }
-    off == 0
+    level == CELL as u32
 }
 
 /// Whether all taps of all positions lie in a window along one axis; false for positions that are not finite.
@@ -521,6 +625,29 @@ fn add_row<T: Pixel, const L: usize>(lanes: &mut [T::Sum; L], samples: &[T], sta
     }
 }
 
+/// Sums 2 × 2 taps of 32 pixels of one band each.
+#[inline(always)]
+fn four_taps<T: Pixel>(
+    samples: &[T],
+    start: impl Fn(usize) -> usize,
+    stride: usize,
+    wx: &[[T::Sum; CELL]],
+    wy: &[[T::Sum; CELL]],
+    target: &mut [T],
+) {
+    let (mut upper, mut lower) = ([[T::default(); 2]; CELL], [[T::default(); 2]; CELL]);
+    for i in 0..CELL {
+        let start = start(i);
+        upper[i] = load(samples, start);
+        lower[i] = load(samples, start + stride);
+    }
+    let ([x0, x1, ..], [y0, y1, ..]) = (wx, wy) else { return };
+    for (i, t) in target[..CELL].iter_mut().enumerate() {
+        let column = |k: usize| y0[i] * upper[i][k].widen() + y1[i] * lower[i][k].widen();
+        *t = T::from_sum(T::Sum::default() + x0[i] * column(0) + x1[i] * column(1));
+    }
+}
+
 /// Sums one band over the columns of the kernel.
 #[inline(always)]
 fn sum_row_band<A: Real>(columns: &[A], bands: usize, weights: &[[A; CELL]], i: usize) -> A {
@@ -540,6 +667,23 @@ fn sum_rows<T: Pixel, const B: usize, const N: usize>(
     target: &mut [T],
 ) {
     let weights = if N == 0 { weights } else { &weights[..N] };
+    if B == 1 && N > 0 {
+        // Taps side by side first, so that the sums run over all pixels at once.
+        let mut taps = [[T::Sum::default(); N]; CELL];
+        for i in 0..CELL {
+            taps[i] = load(columns, starts[i]);
+        }
+        let mut sums = [T::Sum::default(); CELL];
+        for k in 0..N {
+            for i in 0..CELL {
+                sums[i] = sums[i] + weights[k][i] * taps[i][k];
+            }
+        }
+        for (t, sum) in target.iter_mut().zip(sums) {
+            *t = T::from_sum(sum);
+        }
+        return;
+    }
     if B == 1 {
         let mut sums = [T::Sum::default(); CELL];
         for i in 0..CELL {

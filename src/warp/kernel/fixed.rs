@@ -9,7 +9,9 @@
 
 use super::pixel::Real;
 use super::weights::Taps;
-use crate::simd::{Level, TapRows, truncate_f32, truncate_f64, weighted_pixel, weighted_pixels};
+use crate::simd::{
+    Level, TapRows, bilinear_taps, cubic_taps, truncate_f32, truncate_f64, weighted_pixel, weighted_pixels,
+};
 use crate::warp::coords::CELL;
 use crate::window::Window;
 
@@ -31,13 +33,17 @@ pub(super) struct Bytes<'a> {
     pub window: Window,
 }
 
+/// What is taken off a position: a half for the pixel's centre less a half of 2⁻¹⁴ for rounding; all of it is exact.
+#[inline(always)]
+fn shift(origin: i64) -> f64 {
+    origin as f64 + 0.5 - 0.5 / f64::from(ONE)
+}
+
 /// The base pixel of a position and how far beyond its centre the position lies, in units of 2⁻¹⁴. Both taps must exist: the
 /// rounded position never counts as that of the pixel after them.
 #[inline(always)]
 fn split(position: f64, origin: i64, len: usize) -> (i32, i32) {
-    // A half less for the pixel's centre and a half of 2⁻¹⁴ more for rounding; all of it is exact.
-    let shift = origin as f64 + 0.5 - 0.5 / f64::from(ONE);
-    let value = truncate_f64((position - shift) * f64::from(ONE), 0.0, 2e9);
+    let value = truncate_f64((position - shift(origin)) * f64::from(ONE), 0.0, 2e9);
     let base = (value >> 14).min(len as i32 - 2);
     (base, value - (base << 14))
 }
@@ -50,17 +56,50 @@ fn pair(low: i32, high: i32) -> u32 {
 /// The weights of the upper and of the lower two taps.
 #[inline(always)]
 fn products(right: i32, lower: i32) -> [u32; 2] {
-    let both = (right * lower + ONE / 2) >> 14;
-    [pair(ONE - right - lower + both, right - both), pair(lower - both, both)]
+    // Nothing wraps unless the position is none at all.
+    let both = right.wrapping_mul(lower).wrapping_add(ONE / 2) >> 14;
+    let (up_right, low_left) = (right.wrapping_sub(both), lower.wrapping_sub(both));
+    [pair(ONE.wrapping_sub(lower).wrapping_sub(up_right), up_right), pair(low_left, both)]
 }
 
-/// Bilinear means of a row of pixels of `B` samples all of whose taps exist and are covered.
+/// The taps of a row of pixels, reused from row to row.
+pub(super) struct Work {
+    columns: [u32; CELL],
+    rows: [u32; CELL],
+    weights: [[u32; CELL]; 4],
+    /// The positions whose columns and weights of columns are there.
+    xs: [f64; CELL],
+}
+
+impl Work {
+    pub fn new() -> Self {
+        Self { columns: [0; CELL], rows: [0; CELL], weights: [[0; CELL]; 4], xs: [f64::NAN; CELL] }
+    }
+
+    /// Makes the next row compute all anew.
+    pub fn forget(&mut self) {
+        self.xs = [f64::NAN; CELL];
+    }
+
+    fn taps<'a>(&'a self, source: Bytes<'a>, bands: usize) -> TapRows<'a> {
+        TapRows {
+            samples: source.samples,
+            stride: source.window.width * bands,
+            columns: &self.columns,
+            rows: &self.rows,
+            weights: &self.weights,
+        }
+    }
+}
+
+/// Bilinear means of a row of pixels of `B` samples. Where a tap does not exist the pixel is made of others.
 #[inline(always)]
 pub(super) fn bilinear_row<const B: usize>(
     level: Level,
     source: Bytes<'_>,
     xs: &[f64; CELL],
     ys: &[f64; CELL],
+    work: &mut Work,
     target: &mut [u8],
 ) {
     let Bytes { samples, window } = source;
@@ -70,15 +109,17 @@ pub(super) fn bilinear_row<const B: usize>(
         }
         return;
     }
-    let (mut starts, mut weights) = ([0; CELL], [[0; CELL]; 4]);
-    for i in 0..CELL {
-        let (x, right) = split(xs[i], window.x, window.width);
-        let (y, lower) = split(ys[i], window.y, window.height);
-        starts[i] = ((y * window.width as i32 + x) * B as i32) as u32;
-        [weights[0][i], weights[1][i]] = products(right, lower);
+    let Work { columns, rows, weights, .. } = work;
+    let last = [window.width as u32 - 2, window.height as u32 - 2];
+    if !bilinear_taps(level, [xs, ys], [shift(window.x), shift(window.y)], last, [columns, rows], weights) {
+        for i in 0..CELL {
+            let (x, right) = split(xs[i], window.x, window.width);
+            let (y, lower) = split(ys[i], window.y, window.height);
+            (columns[i], rows[i]) = (x as u32, y as u32);
+            [weights[0][i], weights[1][i]] = products(right, lower);
+        }
     }
-    let rows = TapRows { samples, stride: window.width * B, starts: &starts, weights: &weights };
-    weighted_pixels::<B, 2>(level, &rows, target);
+    weighted_pixels::<B, 2>(level, &work.taps(source, B), target);
 }
 
 /// The bilinear mean of one of these pixels.
@@ -111,6 +152,39 @@ fn pairs<A: Real>(weights: &[[A; CELL]; 4], i: usize) -> [u32; 2] {
     [pair(a, ONE - a - c - d), pair(c, d)]
 }
 
+/// Means under the plain cubic kernel of a row of pixels of `B` samples all of whose taps exist and are covered. Columns
+/// that differ by less than `same` from those of the row before share their weights. `false` when this machine takes
+/// [`row_of_16`] for it.
+#[inline(always)]
+pub(super) fn cubic_row<const B: usize>(
+    level: Level,
+    source: Bytes<'_>,
+    xs: &[f64; CELL],
+    ys: &[f64; CELL],
+    same: f64,
+    work: &mut Work,
+    target: &mut [u8],
+) -> bool {
+    let Bytes { samples, window } = source;
+    if samples.len() > MAX_SAMPLES {
+        return false;
+    }
+    let Work { columns, rows, weights: [x0, x1, y0, y1], xs: known } = work;
+    let mut kept = 0;
+    for (new, old) in xs.iter().zip(&*known) {
+        kept += usize::from((new - old).abs() < same);
+    }
+    if kept < CELL {
+        *known = *xs;
+        if !cubic_taps(level, xs, window.x as f64, columns, [x0, x1]) {
+            return false;
+        }
+    }
+    cubic_taps(level, ys, window.y as f64, rows, [y0, y1]);
+    weighted_pixels::<B, 4>(level, &work.taps(source, B), target);
+    true
+}
+
 /// Means over 4 × 4 taps of a row of pixels of `B` samples all of whose taps exist and are covered.
 #[inline(always)]
 pub(super) fn row_of_16<A: Real, const B: usize>(
@@ -118,24 +192,24 @@ pub(super) fn row_of_16<A: Real, const B: usize>(
     source: Bytes<'_>,
     x: &Taps<A>,
     y: &Taps<A>,
+    work: &mut Work,
     target: &mut [u8],
 ) {
-    let Bytes { samples, window } = source;
     let (Some(wx), Some(wy)) = (x.weights.first_chunk::<4>(), y.weights.first_chunk::<4>()) else { return };
-    if samples.len() > MAX_SAMPLES {
+    if source.samples.len() > MAX_SAMPLES {
         for (i, pixel) in target.chunks_exact_mut(B).enumerate() {
             pixel_of_16::<_, B>(source, x, y, i, pixel);
         }
         return;
     }
-    let (mut starts, mut weights) = ([0; CELL], [[0; CELL]; 4]);
+    let Work { columns, rows, weights, .. } = work;
     for i in 0..CELL {
-        starts[i] = (((y.base[i] - 1) * window.width as i32 + x.base[i] - 1) * B as i32) as u32;
+        (columns[i], rows[i]) = (x.base[i] as u32 - 1, y.base[i] as u32 - 1);
         [weights[0][i], weights[1][i]] = pairs(wx, i);
         [weights[2][i], weights[3][i]] = pairs(wy, i);
     }
-    let rows = TapRows { samples, stride: window.width * B, starts: &starts, weights: &weights };
-    weighted_pixels::<B, 4>(level, &rows, target);
+    work.forget();
+    weighted_pixels::<B, 4>(level, &work.taps(source, B), target);
 }
 
 /// The mean of one of these pixels.

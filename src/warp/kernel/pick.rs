@@ -19,13 +19,14 @@ pub(super) fn nearest<T: Pixel>(
     rows: &mut Rows<'_, T>,
 ) {
     for_cells(grid, piece, |column, row| {
-        let cell = NearestCell { source, grid, column, row, edges, rows };
+        let cell = NearestCell { level, source, grid, column, row, edges, rows };
         dispatch(level, cell);
     });
 }
 
 /// One cell whose pixels are taken as they are.
 struct NearestCell<'a, 'b, T: Pixel> {
+    level: Level,
     source: &'a Source<'a, T>,
     grid: &'a CoordGrid,
     column: usize,
@@ -39,24 +40,29 @@ impl<T: Pixel> Kernel for NearestCell<'_, '_, T> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { source, grid, column, row, edges, rows } = self;
-        let (mut xs, mut ys, mut places) = ([0.0; CELL], [0.0; CELL], [0; CELL]);
+        let Self { level, source, grid, column, row, edges, rows } = self;
+        let (mut xs, mut ys, mut places) = ([0.0; CELL], [0.0; CELL], [0u32; CELL]);
         let bands = source.bands;
         for line in 0..CELL {
-            if !grid.cell_row(column, row, line, &mut xs, &mut ys) {
+            if !grid.cell_row_at(level, column, row, line, &mut xs, &mut ys) {
                 return;
             }
             let x = grid.window().x + (column * CELL) as i64;
             let y = grid.window().y + (row * CELL + line) as i64;
             let (samples, coverage) = rows.run(x, y, CELL);
-            if source.coverage.is_none() && all_places(source, &xs, &ys, &mut places) {
+            let found = all_places(source, &xs, &ys, &mut places);
+            let (all, any) = if found { covered_at(source, &places) } else { (0, 255) };
+            if any == 0 {
+                continue;
+            }
+            if all == 255 {
                 match bands {
                     1 => gather::<T, 1>(source.samples, &places, samples),
                     3 => gather::<T, 3>(source.samples, &places, samples),
                     4 => gather::<T, 4>(source.samples, &places, samples),
                     _ => {
                         for (target, place) in samples.chunks_exact_mut(bands).zip(places) {
-                            target.copy_from_slice(&source.samples[place * bands..][..bands]);
+                            target.copy_from_slice(&source.samples[place as usize * bands..][..bands]);
                         }
                     }
                 }
@@ -73,15 +79,28 @@ impl<T: Pixel> Kernel for NearestCell<'_, '_, T> {
     }
 }
 
-/// The index of the pixel that holds each position; `false` when one lies in none.
+/// What the coverages of pixels have in common, and what any of them has, bit by bit.
+#[inline(always)]
+fn covered_at<T: Pixel>(source: &Source<'_, T>, places: &[u32; CELL]) -> (u8, u8) {
+    let Some(coverage) = source.coverage else { return (255, 255) };
+    places.iter().fold((255, 0), |(all, any), &place| {
+        let c = coverage[place as usize];
+        (all & c, any | c)
+    })
+}
+
+/// The index of the pixel that holds each position; `false` when one lies in none, and in windows of 2³¹ pixels or more.
 #[inline(always)]
 fn all_places<T: Pixel>(
     source: &Source<'_, T>,
     xs: &[f64; CELL],
     ys: &[f64; CELL],
-    places: &mut [usize; CELL],
+    places: &mut [u32; CELL],
 ) -> bool {
     let window = source.window;
+    if window.area() > i32::MAX as usize {
+        return false;
+    }
     let (left, top) = (window.x as f64, window.y as f64);
     let (width, height) = (window.width as f64, window.height as f64);
     let (mut columns, mut rows) = ([0; CELL], [0; CELL]);
@@ -94,15 +113,15 @@ fn all_places<T: Pixel>(
         rows[i] = truncate_f64(y, 0.0, 2e9);
     }
     for i in 0..CELL {
-        places[i] = rows[i] as usize * window.width + columns[i] as usize;
+        places[i] = (rows[i] as u32).wrapping_mul(window.width as u32).wrapping_add(columns[i] as u32);
     }
     outside == 0
 }
 
 #[inline(always)]
-fn gather<T: Pixel, const B: usize>(samples: &[T], places: &[usize; CELL], target: &mut [T]) {
-    for (target, place) in target.chunks_exact_mut(B).zip(places) {
-        target.copy_from_slice(&samples[place * B..][..B]);
+fn gather<T: Pixel, const B: usize>(samples: &[T], places: &[u32; CELL], target: &mut [T]) {
+    for (target, &place) in target.chunks_exact_mut(B).zip(places) {
+        target.copy_from_slice(&samples[place as usize * B..][..B]);
     }
 }
 
@@ -118,6 +137,11 @@ pub(super) fn mode<T: Pixel>(
     for_pixels(source, grid, piece, rows, |scale, _, _, x, y, target, covered| {
         let (left, right) = footprint(x, scale.0, source.window.x, source.window.width);
         let (top, bottom) = footprint(y, scale.1, source.window.y, source.window.height);
+        // Most footprints of a map of classes hold one class.
+        if left < right && top < bottom && is_even(source, left, top, right, bottom) {
+            let coverage = hardened(source.coverage_at(left, top), edges);
+            return compose(target, covered, source.pixel(left, top), coverage, true);
+        }
         counts.clear();
         for row in top..bottom {
             for column in left..right {
@@ -140,6 +164,18 @@ pub(super) fn mode<T: Pixel>(
             compose(target, covered, source.pixel(column, row), coverage, true);
         }
     });
+}
+
+/// Whether all pixels of a part of the window are the same and fully covered.
+fn is_even<T: Pixel>(source: &Source<'_, T>, left: usize, top: usize, right: usize, bottom: usize) -> bool {
+    let first = source.pixel(left, top);
+    let same = |pixel: &[T]| pixel.iter().zip(first).all(|(a, b)| a.same_bits(*b));
+    (top..bottom).all(|row| {
+        let start = row * source.window.width;
+        source.samples[(start + left) * source.bands..(start + right) * source.bands]
+            .chunks_exact(source.bands)
+            .all(same)
+    }) && source.is_full(left, top, right, bottom)
 }
 
 fn hardened(coverage: u8, edges: Edges) -> u8 {

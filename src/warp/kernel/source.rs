@@ -43,6 +43,14 @@ impl<'a, T: Pixel> Source<'a, T> {
         })
     }
 
+    /// Whether no pixel of a part of the window is covered.
+    pub fn is_bare(&self, left: usize, top: usize, right: usize, bottom: usize) -> bool {
+        let Some(coverage) = self.coverage else { return false };
+        (top..bottom).all(|row| {
+            coverage[row * self.window.width..][left..right].iter().fold(0, |any, &c| any | c) == 0
+        })
+    }
+
     /// The pixel that holds a position (see [`SNAP`](super::SNAP)), when there is one.
     #[inline]
     pub fn locate(&self, x: f64, y: f64) -> Option<(usize, usize)> {

@@ -230,9 +230,11 @@ fn turned(block: &Block, window: Window, scale: f64, turn: f64) -> CoordGrid {
 fn warped(source: &Block, grid: &CoordGrid, method: Resampling, edges: Edges) -> Canvas {
     let mut canvas = Canvas::new(grid.window(), source.samples.sample_type(), source.bands());
     warp(source, grid, grid.window(), method, edges, &mut canvas).expect("types agree");
-    let mut plain = Canvas::new(grid.window(), source.samples.sample_type(), source.bands());
-    warp_at(Level::Baseline, source, grid, grid.window(), method, edges, &mut plain).expect("types agree");
-    assert!(same_bits(&canvas, &plain), "{method}: the builds differ");
+    for level in [Level::Baseline, Level::Narrow] {
+        let mut other = Canvas::new(grid.window(), source.samples.sample_type(), source.bands());
+        warp_at(level, source, grid, grid.window(), method, edges, &mut other).expect("types agree");
+        assert!(same_bits(&canvas, &other), "{method}: {level:?} differs");
+    }
     canvas
 }
 

@@ -116,6 +116,16 @@ impl Axis {
         self.weigh(&offsets, taps);
     }
 
+    /// Whether all positions are the same.
+    #[inline(always)]
+    fn is_level(offsets: &[f64; CELL]) -> bool {
+        let mut same = 0;
+        for offset in offsets {
+            same += u32::from(*offset == offsets[0]);
+        }
+        same == CELL as u32
+    }
+
     /// The weights for positions at `offsets` (0 to 1) beyond the centre of their base pixel: tap k belongs to the
     /// pixel k + 1 − radius after it. They sum to one.
     #[inline(always)]
@@ -142,40 +152,52 @@ impl Axis {
                     w3[i] = hdd * (d - one);
                 }
             }
-            _ => self.weigh_any(offsets, taps),
+            _ if Self::is_level(offsets) => {
+                self.weigh_any::<A, 1>(offsets, taps);
+                for row in &mut taps.weights {
+                    *row = [row[0]; CELL];
+                }
+            }
+            _ => self.weigh_any::<A, CELL>(offsets, taps),
         }
     }
 
+    /// The weights of the first `L` positions.
     #[inline(always)]
-    fn weigh_any<A: Real>(self, offsets: &[f64; CELL], taps: &mut Taps<A>) {
+    fn weigh_any<A: Real, const L: usize>(self, offsets: &[f64; CELL], taps: &mut Taps<A>) {
         let weights = &mut taps.weights[..];
         match self.shape {
-            Shape::Bilinear => self.weigh_with(offsets, weights, bilinear),
-            Shape::Cubic => self.weigh_with(offsets, weights, cubic),
-            Shape::CubicSpline => self.weigh_with(offsets, weights, cubic_spline),
+            Shape::Bilinear => self.weigh_with::<A, L>(offsets, weights, bilinear),
+            Shape::Cubic => self.weigh_with::<A, L>(offsets, weights, cubic),
+            Shape::CubicSpline => self.weigh_with::<A, L>(offsets, weights, cubic_spline),
             Shape::Lanczos => {
                 if taps.sines_of != Some(self) {
                     taps.sines.clear();
                     taps.sines.extend((0..self.taps()).map(|k| Sines::new(self.tap(k) / self.scale)));
                     taps.sines_of = Some(self);
                 }
-                self.weigh_lanczos(offsets, &taps.sines, weights);
+                self.weigh_lanczos::<A, L>(offsets, &taps.sines, weights);
             }
             Shape::Footprint => {
                 let scale = A::of(self.scale);
-                self.weigh_with(offsets, weights, |t| footprint(t * scale, scale));
+                self.weigh_with::<A, L>(offsets, weights, |t| footprint(t * scale, scale));
             }
         }
-        normalise(weights);
+        normalise::<A, L>(weights);
     }
 
     /// Samples a kernel that is a function of the distance over the scale.
     #[inline(always)]
-    fn weigh_with<A: Real>(self, offsets: &[f64; CELL], weights: &mut [[A; CELL]], kernel: impl Fn(A) -> A) {
+    fn weigh_with<A: Real, const L: usize>(
+        self,
+        offsets: &[f64; CELL],
+        weights: &mut [[A; CELL]],
+        kernel: impl Fn(A) -> A,
+    ) {
         let inverse = 1.0 / self.scale;
         for (k, row) in weights.iter_mut().enumerate() {
             let tap = self.tap(k);
-            for i in 0..CELL {
+            for i in 0..L {
                 row[i] = kernel(A::of((tap - offsets[i]).abs() * inverse));
             }
         }
@@ -190,18 +212,23 @@ impl Axis {
     /// sinc(t) · sinc(t / 3) for |t| < 3, where t = (tap − offset) / scale. The sines of the differences come from those
     /// of the taps, which all positions share, and those of the offsets, which all taps share.
     #[inline(always)]
-    fn weigh_lanczos<A: Real>(self, offsets: &[f64; CELL], sines: &[Sines], weights: &mut [[A; CELL]]) {
+    fn weigh_lanczos<A: Real, const L: usize>(
+        self,
+        offsets: &[f64; CELL],
+        sines: &[Sines],
+        weights: &mut [[A; CELL]],
+    ) {
         const FACTOR: f64 = 3.0 / (std::f64::consts::PI * std::f64::consts::PI);
         let inverse = 1.0 / self.scale;
         let (mut sin, mut cos) = ([0.0; CELL], [0.0; CELL]);
         let (mut sin3, mut cos3) = ([0.0; CELL], [0.0; CELL]);
-        for i in 0..CELL {
+        for i in 0..L {
             let other = Sines::new(offsets[i] * inverse);
             (sin[i], cos[i], sin3[i], cos3[i]) = (other.sin, other.cos, other.sin3, other.cos3);
         }
         for (k, row) in weights.iter_mut().enumerate() {
             let (tap, own) = (self.tap(k), sines[k]);
-            for i in 0..CELL {
+            for i in 0..L {
                 let t = A::of((tap - offsets[i]).abs() * inverse);
                 let product =
                     (own.sin * cos[i] - own.cos * sin[i]) * (own.sin3 * cos3[i] - own.cos3 * sin3[i]);
@@ -322,18 +349,18 @@ fn sin_pi(t: f64) -> f64 {
 
 /// Brings the sum of each position's weights to one.
 #[inline(always)]
-fn normalise<A: Real>(weights: &mut [[A; CELL]]) {
+fn normalise<A: Real, const L: usize>(weights: &mut [[A; CELL]]) {
     let mut sums = [A::default(); CELL];
     for row in &*weights {
-        for i in 0..CELL {
+        for i in 0..L {
             sums[i] = sums[i] + row[i];
         }
     }
-    for sum in &mut sums {
+    for sum in &mut sums[..L] {
         *sum = A::of(1.0) / *sum;
     }
     for row in weights {
-        for i in 0..CELL {
+        for i in 0..L {
             row[i] = row[i] * sums[i];
         }
     }

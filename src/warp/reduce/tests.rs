@@ -75,7 +75,9 @@ fn check<T: Mean>(values: u32) {
                             assert_eq!(got, values, "{method} {edges:?} {bands} bands at {x}, {y}");
                         }
                     }
-                    assert_eq!(half, halve_at(Level::Baseline, &block, method, edges).expect("even"));
+                    for level in [Level::Baseline, Level::Narrow] {
+                        assert_eq!(half, halve_at(level, &block, method, edges).expect("even"));
+                    }
                 }
             }
         }
