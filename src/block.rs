@@ -67,6 +67,8 @@ pub trait Sample: Copy + Default + PartialEq + PartialOrd + Send + Sync + 'stati
     fn wrap(array: Array3<Self>) -> Samples;
     /// The array inside, if it has this type.
     fn unwrap(samples: &Samples) -> Option<&Array3<Self>>;
+    /// The array itself, if it has this type.
+    fn take(samples: Samples) -> Option<Array3<Self>>;
     /// The array inside, if it has this type.
     fn unwrap_mut(samples: &mut Samples) -> Option<&mut Array3<Self>>;
 }
@@ -106,6 +108,9 @@ macro_rules! samples {
             fn from_f64(value: f64) -> Self { let from: fn(f64) -> $type = $from; from(value) }
             fn wrap(array: Array3<Self>) -> Samples { Samples::$variant(array) }
             fn unwrap(samples: &Samples) -> Option<&Array3<Self>> {
+                if let Samples::$variant(a) = samples { Some(a) } else { None }
+            }
+            fn take(samples: Samples) -> Option<Array3<Self>> {
                 if let Samples::$variant(a) = samples { Some(a) } else { None }
             }
             fn unwrap_mut(samples: &mut Samples) -> Option<&mut Array3<Self>> {
@@ -225,6 +230,13 @@ impl Block {
 }
 
 impl Block {
+    /// The memory of the samples, to be filled anew with `count` samples: `None` when it is too small, of another type, or
+    /// so large that it would be wasted.
+    pub fn into_buffer<T: Sample>(self, count: usize) -> Option<Vec<T>> {
+        let (values, _) = T::take(self.samples)?.into_raw_vec_and_offset();
+        (count..=count + count / 4).contains(&values.capacity()).then_some(values)
+    }
+
     /// The part of the block inside a window, pixel-interleaved; `None` when they do not meet.
     pub fn crop(&self, window: &Window) -> Option<Self> {
         let common = self.window.intersection(window);

@@ -12,6 +12,9 @@ use crate::block::Block;
 use crate::error::Result;
 use crate::window::{Size, Window};
 
+/// The memory of a chunk that leaves the cache is kept for the next one if it is at most this part of the cache.
+const SPARE_SHARE: usize = 16;
+
 /// How a raster is cut into chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkLayout {
@@ -57,10 +60,18 @@ impl ChunkLayout {
 
     /// Columns and rows of the chunks that touch a window inside the raster.
     pub fn covering(&self, window: &Window) -> impl Iterator<Item = (usize, usize)> + use<> {
+        self.rows(window).flatten()
+    }
+
+    /// Like [`ChunkLayout::covering`], one row of chunks after the other.
+    pub fn rows(
+        &self,
+        window: &Window,
+    ) -> impl Iterator<Item = impl Iterator<Item = (usize, usize)> + use<>> + use<> {
         let span = |from: i64, to: i64, side: usize| from as usize / side..(to as usize).div_ceil(side);
         let columns = span(window.x, window.right(), self.chunk.width);
         let rows = span(window.y, window.bottom(), self.chunk.height);
-        rows.flat_map(move |row| columns.clone().map(move |column| (column, row)))
+        rows.map(move |row| columns.clone().map(move |column| (column, row)))
     }
 }
 
@@ -99,6 +110,8 @@ struct State {
     slots: HashMap<ChunkKey, Slot>,
     bytes: usize,
     clock: u64,
+    /// A chunk that left the cache, whose memory can be filled anew.
+    spare: Option<Block>,
     decoded: Decoded,
     /// A bit for each chunk of each input: whether it was decoded before.
     seen: HashMap<usize, Vec<u64>>,
@@ -122,11 +135,16 @@ impl ChunkCache {
         self.lock().decoded
     }
 
-    /// The chunk, from the cache or else through `load`. While one thread loads a chunk, others that want it wait.
+    /// The chunk, from the cache or else through `load`, which may use the memory of a chunk that had to leave. While one
+    /// thread loads a chunk, others that want it wait.
     ///
     /// # Errors
     /// Those of `load`; the next one to ask tries again.
-    pub fn get(&self, key: ChunkKey, load: impl FnOnce() -> Result<Block>) -> Result<Arc<Block>> {
+    pub fn get(
+        &self,
+        key: ChunkKey,
+        load: impl FnOnce(Option<Block>) -> Result<Block>,
+    ) -> Result<Arc<Block>> {
         let mut state = self.lock();
         loop {
             state.clock += 1;
@@ -143,9 +161,10 @@ impl ChunkCache {
             }
         }
         state.slots.insert(key, Slot::Loading);
+        let spare = state.spare.take();
         drop(state);
         let claim = Claim { cache: self, key };
-        let block = Arc::new(load()?);
+        let block = Arc::new(load(spare)?);
         let mut state = self.lock();
         state.count(key, block.bytes() as u64);
         state.bytes += block.bytes();
@@ -184,8 +203,13 @@ impl State {
                 Slot::Loading => None,
             });
             let Some((_, key, bytes)) = oldest.min_by_key(|(used, ..)| *used) else { return };
-            self.slots.remove(&key);
             self.bytes -= bytes;
+            if let Some(Slot::Ready { block, .. }) = self.slots.remove(&key)
+                && self.spare.is_none()
+                && bytes <= capacity / SPARE_SHARE
+            {
+                self.spare = Arc::into_inner(block);
+            }
         }
     }
 }
@@ -260,21 +284,21 @@ mod tests {
     fn a_failed_load_is_tried_again() {
         let cache = ChunkCache::new(1000);
         let key = ChunkKey { input: 0, index: 0 };
-        assert!(cache.get(key, || Err(Error::Usage("no".into()))).is_err());
-        assert!(cache.get(key, || Ok(block(Window::new(0, 0, 2, 2)))).is_ok());
-        assert!(cache.get(key, || panic!("is in the cache")).is_ok());
+        assert!(cache.get(key, |_| Err(Error::Usage("no".into()))).is_err());
+        assert!(cache.get(key, |_| Ok(block(Window::new(0, 0, 2, 2)))).is_ok());
+        assert!(cache.get(key, |_| panic!("is in the cache")).is_ok());
     }
 
     #[test]
     fn the_least_recently_used_chunk_leaves_first() {
         let cache = ChunkCache::new(16);
         let key = |index| ChunkKey { input: 0, index };
-        let load = || Ok(block(Window::new(0, 0, 2, 2)));
+        let load = |_| Ok(block(Window::new(0, 0, 2, 2)));
         for column in [0, 1, 0, 2] {
             cache.get(key(column), load).expect("loads");
         }
-        assert!(cache.get(key(0), || Err(Error::Usage("gone".into()))).is_ok());
-        assert!(cache.get(key(1), || Err(Error::Usage("gone".into()))).is_err());
+        assert!(cache.get(key(0), |_| Err(Error::Usage("gone".into()))).is_ok());
+        assert!(cache.get(key(1), |_| Err(Error::Usage("gone".into()))).is_err());
         cache.get(key(1), load).expect("loads");
         assert_eq!(cache.decoded(), Decoded { bytes: 32, distinct: 24 });
     }
@@ -286,7 +310,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let load = || {
+                    let load = |_| {
                         loads.fetch_add(1, Ordering::Relaxed);
                         std::thread::sleep(std::time::Duration::from_millis(20));
                         Ok(block(Window::new(0, 0, 2, 2)))

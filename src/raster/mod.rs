@@ -1,14 +1,18 @@
 //! GDAL behind safe types. Paths travel between threads; the types that hold a dataset are `!Send`.
 
+mod blocks;
 pub mod chunks;
 pub mod describe;
 pub mod environment;
 pub mod georef;
+mod predictor;
 mod raw;
 pub mod source;
+mod tiff;
 mod validity;
 pub mod writer;
 
+pub use blocks::Workspace;
 pub use describe::Description;
 pub use georef::{Georeferencing, Locator};
 pub use source::{Source, SourceSpec};

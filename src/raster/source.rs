@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
+use super::blocks::{Blocks, Pixels, Wanted, Workspace};
 use super::describe::MaskKind;
+use super::predictor::Stored;
 use super::validity::{clear_nodata, nodata_as, plane};
 use super::{Description, Georeferencing, Locator, raw, reason};
 use crate::block::{Block, Sample, SampleType, Validity, interleaved_array};
@@ -117,6 +119,8 @@ pub struct Selection {
 /// ```
 pub struct Source {
     dataset: Dataset,
+    /// The file itself, when it is of a kind whose blocks are read without GDAL.
+    pub(super) blocks: Option<Blocks>,
     spec: SourceSpec,
     bands: Vec<i32>,
     nodata: Vec<Option<f64>>,
@@ -149,7 +153,11 @@ impl Source {
             .map(|n| Ok((n, alpha_limit(&dataset, n)?)))
             .transpose()
             .map_err(|e: String| spec.error(e))?;
+        // Signed bytes are a number here and bits to GDAL: nothing to take opacity from.
+        let bits = alpha.is_some() && selection.sample_type == SampleType::I8;
+        let blocks = (!bits).then(|| Blocks::open(spec, &dataset, level, selection.sample_type)).flatten();
         Ok(Self {
+            blocks,
             dataset,
             spec: spec.clone(),
             bands: selection.bands.iter().map(|&n| n as i32).collect(),
@@ -173,17 +181,35 @@ impl Source {
     /// # Errors
     /// [`Error::Input`] naming the file and the window.
     pub fn read(&self, window: Window) -> Result<Block> {
-        for_sample_type!(self.sample_type, T => self.read_as::<T>(window)).map_err(|e| {
+        self.read_with(window, &mut Workspace::default(), None)
+    }
+
+    /// Like [`Source::read`], with buffers of the caller's: `work` for what lies in between, and the samples of `spare`, if
+    /// they have about the right size, for the window's own.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    pub fn read_with(&self, window: Window, work: &mut Workspace, spare: Option<Block>) -> Result<Block> {
+        for_sample_type!(self.sample_type, T => self.read_as::<T>(window, work, spare)).map_err(|e| {
             let path = format!("{}, ", self.spec.path.display());
             self.spec.error(format!("cannot read {window}: {}", e.strip_prefix(&path).unwrap_or(&e)))
         })
     }
 
-    fn read_as<T: Sample>(&self, window: Window) -> Result<Block, String> {
+    fn read_as<T: Stored>(
+        &self,
+        window: Window,
+        work: &mut Workspace,
+        spare: Option<Block>,
+    ) -> Result<Block, String> {
         let bands = self.bands.len();
-        let mut samples = vec![T::default(); window.area() * bands];
-        raw::read_interleaved(&self.dataset, window, &self.bands, self.native_int8, &mut samples)?;
-        let mut coverage = self.read_alpha(window)?;
+        let mut samples = spare.and_then(|b| b.into_buffer(window.area() * bands)).unwrap_or_default();
+        samples.resize(window.area() * bands, T::default());
+        let mut coverage = self.alpha.map(|_| vec![0u8; window.area()]);
+        if !self.read_blocks(window, work, &mut samples, coverage.as_deref_mut()) {
+            raw::read_interleaved(&self.dataset, window, &self.bands, self.native_int8, &mut samples)?;
+            coverage = self.read_alpha(window)?;
+        }
         if self.mask {
             let mask = self.read_mask(window)?;
             match &mut coverage {
@@ -200,7 +226,24 @@ impl Source {
         Ok(Block { window, samples: T::wrap(array), validity })
     }
 
-    /// Opacity as bytes; 16-bit and wider alpha is scaled.
+    /// Samples, and opacity when the raster has it, from the file's blocks; `false` when GDAL has to read them.
+    fn read_blocks<T: Stored>(
+        &self,
+        window: Window,
+        work: &mut Workspace,
+        samples: &mut [T],
+        alpha: Option<&mut [u8]>,
+    ) -> bool {
+        let Some(blocks) = &self.blocks else { return false };
+        let bands: Vec<usize> = self.bands.iter().map(|n| *n as usize - 1).collect();
+        let wanted = Wanted { bands: &bands, alpha: self.alpha.map(|(n, _)| n - 1) };
+        let limit = self.alpha.map_or(255.0, |(_, limit)| limit);
+        let opacity = |v: T| opacity(v.to_f64(), limit);
+        let pixels = Pixels { samples, alpha: alpha.unwrap_or_default(), opacity: &opacity };
+        blocks.read(window, &wanted, work, pixels).is_some()
+    }
+
+    /// Opacity as bytes.
     fn read_alpha(&self, window: Window) -> Result<Option<Vec<u8>>, String> {
         let Some((band, limit)) = self.alpha else { return Ok(None) };
         let band = [band as i32];
@@ -211,8 +254,7 @@ impl Source {
         }
         let mut values = vec![0f64; window.area()];
         raw::read_interleaved(&self.dataset, window, &band, false, &mut values)?;
-        let scaled = |v: f64| if v > 0.0 { u8::from_f64(v / limit * 255.0).max(1) } else { 0 };
-        Ok(Some(values.into_iter().map(scaled).collect()))
+        Ok(Some(values.into_iter().map(|v| opacity(v, limit)).collect()))
     }
 
     fn read_mask(&self, window: Window) -> Result<Vec<u8>, String> {
@@ -229,6 +271,11 @@ impl Source {
         bytes.iter_mut().filter(|b| **b != 0).for_each(|b| *b = 255);
         Ok(bytes)
     }
+}
+
+/// Opacity as a byte, of a band in which `limit` means opaque; what is not wholly transparent stays so.
+fn opacity(value: f64, limit: f64) -> u8 {
+    if value > 0.0 { u8::from_f64(value / limit * 255.0).max(1) } else { 0 }
 }
 
 /// The value that means opaque in an alpha band.

@@ -9,7 +9,7 @@ use crate::encode::Rgba;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::raster::chunks::{ChunkCache, ChunkKey};
-use crate::raster::{Locator, Source};
+use crate::raster::{Locator, Source, Workspace};
 use crate::warp::coords::{CoordGrid, Position};
 use crate::warp::kernel::halo;
 use crate::warp::locate::locate;
@@ -54,12 +54,13 @@ pub struct TileReader<'a> {
     cache: &'a ChunkCache,
     open: Vec<OpenInput>,
     clock: u64,
+    work: Workspace,
 }
 
 impl<'a> TileReader<'a> {
     /// A reader that has nothing open yet.
     pub fn new(plan: &'a Plan, cache: &'a ChunkCache) -> Self {
-        Self { plan, cache, open: Vec::new(), clock: 0 }
+        Self { plan, cache, open: Vec::new(), clock: 0, work: Workspace::default() }
     }
 
     /// Reads what a metatile needs.
@@ -74,7 +75,7 @@ impl<'a> TileReader<'a> {
             let open = &mut self.open[open];
             let grid = Arc::new(coordinates(self.plan, input, &mut open.locator, window)?);
             for piece in pieces(&grid, input.size, self.plan.resampling) {
-                let source = fetch(self.cache, index, input, &open.source, piece.source)?;
+                let source = fetch(self.cache, index, input, &open.source, &mut self.work, piece.source)?;
                 if !source.validity.is_empty() {
                     let source = if self.plan.mixed {
                         open.renderer.render_as(source, self.plan.bands)
@@ -148,21 +149,23 @@ fn fetch(
     index: usize,
     input: &PlannedInput,
     source: &Source,
+    work: &mut Workspace,
     window: Window,
 ) -> Result<Block> {
     let bands = input.selection.bands.len();
     let mut assembly = Assembly::new(window, input.selection.sample_type, bands);
     for (column, row) in input.layout.covering(&window) {
-        let chunk = cache.get(ChunkKey { input: index, index: input.layout.index(column, row) }, || {
-            let block = source.read(input.layout.window(column, row))?;
-            if let Some(metres) = &input.metres {
-                return Ok(metres.apply(block));
-            }
-            Ok(match &input.look {
-                Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),
-                _ => block,
-            })
-        })?;
+        let chunk =
+            cache.get(ChunkKey { input: index, index: input.layout.index(column, row) }, |spare| {
+                let block = source.read_with(input.layout.window(column, row), work, spare)?;
+                if let Some(metres) = &input.metres {
+                    return Ok(metres.apply(block));
+                }
+                Ok(match &input.look {
+                    Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),
+                    _ => block,
+                })
+            })?;
         assembly.add(&chunk);
     }
     assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))

@@ -109,7 +109,7 @@ fn assembled(
     let layout = ChunkLayout::new(description.size, description.block, bands * sample_type.bytes());
     let mut assembly = Assembly::new(window, sample_type, bands);
     for (column, row) in layout.covering(&window) {
-        let load = || source.read(layout.window(column, row));
+        let load = |_| source.read(layout.window(column, row));
         let chunk = cache.get(ChunkKey { input: 0, index: layout.index(column, row) }, load)?;
         assert!(assembly.add(&chunk));
     }
