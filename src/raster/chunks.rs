@@ -5,7 +5,7 @@
 //! bounded in bytes, least recently used out first, and single-flight: two readers that want the same chunk
 //! at the same time decode it once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::block::Block;
@@ -108,6 +108,8 @@ enum Slot {
 #[derive(Default)]
 struct State {
     slots: HashMap<ChunkKey, Slot>,
+    /// The chunks that are ready, by when they were last used.
+    ready: BTreeMap<u64, ChunkKey>,
     bytes: usize,
     clock: u64,
     /// A chunk that left the cache, whose memory can be filled anew.
@@ -151,8 +153,10 @@ impl ChunkCache {
             let now = state.clock;
             match state.slots.get_mut(&key) {
                 Some(Slot::Ready { block, used }) => {
-                    *used = now;
-                    return Ok(Arc::clone(block));
+                    let (block, last) = (Arc::clone(block), std::mem::replace(used, now));
+                    state.ready.remove(&last);
+                    state.ready.insert(now, key);
+                    return Ok(block);
                 }
                 Some(Slot::Loading) => {
                     state = self.loaded.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -171,6 +175,7 @@ impl ChunkCache {
         state.clock += 1;
         let used = state.clock;
         state.slots.insert(key, Slot::Ready { block: Arc::clone(&block), used });
+        state.ready.insert(used, key);
         state.evict(self.capacity);
         drop(state);
         drop(claim);
@@ -198,17 +203,13 @@ impl State {
 
     fn evict(&mut self, capacity: usize) {
         while self.bytes > capacity {
-            let oldest = self.slots.iter().filter_map(|(key, slot)| match slot {
-                Slot::Ready { block, used } => Some((*used, *key, block.bytes())),
-                Slot::Loading => None,
-            });
-            let Some((_, key, bytes)) = oldest.min_by_key(|(used, ..)| *used) else { return };
-            self.bytes -= bytes;
-            if let Some(Slot::Ready { block, .. }) = self.slots.remove(&key)
-                && self.spare.is_none()
-                && bytes <= capacity / SPARE_SHARE
-            {
-                self.spare = Arc::into_inner(block);
+            let Some((_, key)) = self.ready.pop_first() else { return };
+            if let Some(Slot::Ready { block, .. }) = self.slots.remove(&key) {
+                let bytes = block.bytes();
+                self.bytes -= bytes;
+                if self.spare.is_none() && bytes <= capacity / SPARE_SHARE {
+                    self.spare = Arc::into_inner(block);
+                }
             }
         }
     }

@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::pipeline::side_by_side;
 use crate::sink::target::{Claim, SEGMENTS, failed};
 use crate::tileset::{Scheme, TilesetInfo};
 
@@ -337,6 +338,18 @@ impl Stored {
             return Err(io::ErrorKind::NotFound.into());
         };
         file.read_exact_at(bytes, place.offset())
+    }
+
+    /// Gives the space of the segments back, each by a thread: the longer they are, the longer that takes.
+    pub(super) fn empty(&self) {
+        let empty = |(): &mut (), number: u64| {
+            if let Some(Some(file)) = self.files.get(number as usize) {
+                // What cannot be given back now is when the file is removed.
+                let _ = file.set_len(0);
+            }
+            Ok::<(), ()>(())
+        };
+        let _ = side_by_side(self.count(), self.files.len() as u64, || (), empty);
     }
 
     /// The file that a place is in, to be damaged by tests.

@@ -7,25 +7,36 @@
 //! `images` has a text as the tile's number, by convention the MD5 of its bytes, in both tables and in an index of
 //! its own: twice the size for small tiles, a digest a tile, and no reader that asks through `tiles` is better off.
 //!
-//! The bytes do not depend on the order of arrival: rows go in by zoom level, column and row, which also only ever
-//! appends to the index, and a transaction holds a fixed number of them (the file's header counts transactions).
-//! There is no journal: nobody else sees the file before it is complete, synced and renamed.
+//! `SQLite` makes the schema and the metadata, in one transaction (the file's header counts them). To hand it tile after tile
+//! would be the work of one thread, four kilobytes at a time; but its file format is documented, all tiles are known, and rows go
+//! in by zoom level, column and row. So the pages of the tiles are laid out and made here, by several
+//! threads. `SQLite` then reads back what came of it. There is no journal: nobody else sees the file
+//! before it is complete, synced and renamed.
+
+mod btree;
+mod layout;
 
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
+use self::btree::PAGE;
+use self::layout::{Database, Head, Rows};
 use crate::error::{Error, Result};
+use crate::sink::assemble::assemble;
 use crate::sink::order::Order;
 use crate::sink::spool::{Sorted, Spool};
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};
 use crate::tileset::TilesetInfo;
 
-/// Tiles of a transaction.
-const BATCH: usize = 1024;
+/// Tiles that are read back through `SQLite`, spread over all of them.
+const SAMPLES: usize = 64;
+
+/// What a page's number can be at most.
+const MOST_PAGES: u64 = u32::MAX as u64 - 1;
 
 /// `MPBX`, registered with SQLite as the mark of MBTiles.
 const APPLICATION_ID: u32 = 0x4d50_4258;
@@ -77,14 +88,6 @@ FROM tiles_shallow
 JOIN tiles_data ON tiles_shallow.tile_data_id = tiles_data.tile_data_id;
 ";
 
-const INSERT_PLAIN: &str =
-    "INSERT INTO tiles (zoom_level, tile_column, tile_row, tile_data) VALUES (?1, ?2, ?3, ?4)";
-
-const INSERT_ADDRESS: &str =
-    "INSERT INTO tiles_shallow (zoom_level, tile_column, tile_row, tile_data_id) VALUES (?1, ?2, ?3, ?4)";
-
-const INSERT_DATA: &str = "INSERT INTO tiles_data (tile_data_id, tile_data) VALUES (?1, ?2)";
-
 /// An MBTiles database under construction.
 #[derive(Debug)]
 pub struct MbtilesSink {
@@ -116,10 +119,19 @@ impl TileSink for MbtilesSink {
         let (min_zoom, max_zoom) = tiles.zooms();
         // Held open all the time: it hears of writes that the system could not carry out later.
         let file = claim.create_partial()?;
-        assemble(&tiles, &info.with_zooms(min_zoom, max_zoom), claim.partial())?;
-        verify(&tiles, claim.partial())?;
+        let path = claim.partial();
+        let rows = Rows::of(&tiles);
+        let head = schema(&rows, &info.with_zooms(min_zoom, max_zoom), path)
+            .map_err(|e| failed(path, "cannot be written", &e))?;
+        let database = Database::new(&tiles, rows, head)?;
+        if database.pages() > MOST_PAGES {
+            return Err(Error::output(path, "would be larger than a database can be (16 TiB)"));
+        }
+        assemble(&file, path, &database, tiles.segments())?;
+        verify(&tiles, path)?;
         file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))?;
         let bytes = file.metadata().map_err(|e| failed(claim.partial(), "cannot be inspected", &e))?.len();
+        tiles.discard();
         claim.commit()?;
         Ok(Written {
             tiles: tiles.len() as u64,
@@ -131,101 +143,35 @@ impl TileSink for MbtilesSink {
     }
 }
 
-/// An error inside the database, or one of our own.
-enum Fault {
-    Sqlite(rusqlite::Error),
-    Other(Error),
-}
-
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+/// Has `SQLite` make the database without tiles.
+fn schema(rows: &Rows, info: &TilesetInfo, path: &Path) -> Result<Head, Box<dyn std::error::Error>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.execute_batch(SETTINGS)?;
+    db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; BEGIN;"))?;
+    db.execute_batch(METADATA)?;
+    let mut insert = db.prepare("INSERT INTO metadata (name, value) VALUES (?1, ?2)")?;
+    for (name, value) in metadata(info) {
+        insert.execute(params![name, value])?;
     }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl Fault {
-    fn at(self, path: &Path, what: &str) -> Error {
-        match self {
-            Self::Sqlite(error) => failed(path, what, &error),
-            Self::Other(error) => error,
-        }
-    }
-}
-
-/// Builds the database from the spool.
-fn assemble(tiles: &Sorted, info: &TilesetInfo, path: &Path) -> Result<()> {
-    let build = || -> Result<(), Fault> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags)?;
-        db.execute_batch(SETTINGS)?;
-        db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; BEGIN;"))?;
-        db.execute_batch(METADATA)?;
-        let mut insert = db.prepare("INSERT INTO metadata (name, value) VALUES (?1, ?2)")?;
-        for (name, value) in metadata(info) {
-            insert.execute(params![name, value])?;
-        }
-        if tiles.distinct() == tiles.len() {
-            db.execute_batch(PLAIN)?;
-            insert_plain(&db, tiles)?;
-        } else {
-            db.execute_batch(SHARED)?;
-            insert_shared(&db, tiles)?;
-        }
-        db.execute_batch("COMMIT")?;
-        drop(insert);
-        db.close().map_err(|(_, error)| error)?;
-        Ok(())
+    drop(insert);
+    let (sql, table, addresses) = match rows {
+        Rows::Own => (PLAIN, "tiles", "tile_index"),
+        Rows::Shared { .. } => (SHARED, "tiles_data", "tiles_shallow"),
     };
-    build().map_err(|fault| fault.at(path, "cannot be written"))
-}
-
-/// Every tile with its bytes.
-fn insert_plain(db: &Connection, tiles: &Sorted) -> Result<(), Fault> {
-    let mut insert = db.prepare(INSERT_PLAIN)?;
-    let mut bytes = Vec::new();
-    for i in 0..tiles.len() {
-        next_transaction(db, i)?;
-        let tile = tiles.coord(i);
-        bytes.resize(tiles.tile(i).len as usize, 0);
-        tiles.read(i, &mut bytes)?;
-        insert.execute(params![tile.z, tile.x, tile.tms_y(), bytes])?;
+    db.execute_batch(sql)?;
+    db.execute_batch("COMMIT")?;
+    let root = |name: &str| {
+        let sql = "SELECT rootpage FROM sqlite_master WHERE name = ?1";
+        db.query_row(sql, [name], |row| row.get::<_, u32>(0))
+    };
+    let (table_root, address_root) = (root(table)?.into(), root(addresses)?.into());
+    db.close().map_err(|(_, error)| error)?;
+    let bytes = std::fs::read(path)?;
+    if bytes.is_empty() || bytes.len() % PAGE != 0 {
+        return Err(format!("SQLite made {} bytes, no whole pages", bytes.len()).into());
     }
-    Ok(())
-}
-
-/// Every tile with the number of its bytes, which are numbered as they first occur.
-fn insert_shared(db: &Connection, tiles: &Sorted) -> Result<(), Fault> {
-    let mut insert_address = db.prepare(INSERT_ADDRESS)?;
-    let mut insert_data = db.prepare(INSERT_DATA)?;
-    let mut numbers = vec![0u32; tiles.distinct()];
-    let mut last = 0;
-    let mut bytes = Vec::new();
-    for i in 0..tiles.len() {
-        next_transaction(db, i)?;
-        let tile = tiles.tile(i);
-        let number = &mut numbers[tile.content as usize];
-        if *number == 0 {
-            last += 1;
-            *number = last;
-            bytes.resize(tile.len as usize, 0);
-            tiles.read(i, &mut bytes)?;
-            insert_data.execute(params![last, bytes])?;
-        }
-        let coord = tiles.coord(i);
-        insert_address.execute(params![coord.z, coord.x, coord.tms_y(), *number])?;
-    }
-    Ok(())
-}
-
-/// Ends a transaction and begins another after every [`BATCH`] tiles.
-fn next_transaction(db: &Connection, tile: usize) -> Result<(), rusqlite::Error> {
-    if tile > 0 && tile.is_multiple_of(BATCH) { db.execute_batch("COMMIT; BEGIN") } else { Ok(()) }
+    Ok(Head { bytes, table_root, address_root })
 }
 
 /// The rows of the metadata table, in the order of the specification.
@@ -248,28 +194,39 @@ fn metadata(info: &TilesetInfo) -> Vec<(&str, String)> {
     rows
 }
 
-/// Reads the finished database as another program would: its structure, and how many tiles it has.
+/// Reads the finished database as another program would: how many tiles it has, and some of them.
 fn verify(tiles: &Sorted, path: &Path) -> Result<()> {
-    let count = || -> Result<(String, i64, i64), rusqlite::Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags)?;
-        let check = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        let stored = if tiles.distinct() == tiles.len() { "tiles" } else { "tiles_data" };
-        let addressed = db.query_row("SELECT count(*) FROM tiles", [], |row| row.get(0))?;
-        let stored = db.query_row(&format!("SELECT count(*) FROM {stored}"), [], |row| row.get(0))?;
-        Ok((check, addressed, stored))
-    };
-    let (check, addressed, stored) = count().map_err(|e| failed(path, "cannot be read back", &e))?;
-    if check != "ok" {
-        return Err(failed(path, "is damaged", &check));
-    }
-    if (addressed, stored) != (tiles.len() as i64, tiles.distinct() as i64) {
+    let unreadable = |e: rusqlite::Error| failed(path, "cannot be read back", &e);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(unreadable)?;
+    let table = if tiles.distinct() == tiles.len() { "tiles" } else { "tiles_data" };
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(unreadable);
+    let found = (number("SELECT count(*) FROM tiles")?, number(&format!("SELECT max(rowid) FROM {table}"))?);
+    if found != (tiles.len() as i64, tiles.distinct() as i64) {
+        let (addressed, stored) = found;
         let reason = format!(
             "holds {addressed} tiles ({stored} different) instead of {} ({})",
             tiles.len(),
             tiles.distinct()
         );
         return Err(Error::output(path, reason));
+    }
+    let sql = "SELECT tile_data FROM tiles WHERE zoom_level = ?1 AND tile_column = ?2 AND tile_row = ?3";
+    let mut query = db.prepare(sql).map_err(unreadable)?;
+    let last = tiles.len() - 1;
+    for sample in 0..SAMPLES.min(tiles.len()) {
+        let index = last * sample / (SAMPLES - 1).min(last).max(1);
+        let coord = tiles.coord(index);
+        let same = query
+            .query_row(params![coord.z, coord.x, coord.tms_y()], |row| {
+                Ok(row.get_ref(0)?.as_blob().is_ok_and(|bytes| tiles.is(index, bytes)))
+            })
+            .optional()
+            .map_err(unreadable)?;
+        if same != Some(true) {
+            let what = if same.is_none() { "is missing" } else { "came back damaged" };
+            return Err(Error::output(path, format!("tile {coord} {what}")));
+        }
     }
     Ok(())
 }

@@ -75,6 +75,7 @@ impl TileSink for PmtilesSink {
         if header[..] != archive.head[..HEADER] || bytes != archive.size() {
             return Err(Error::output(path, format!("is not right: {bytes} bytes of {}", archive.size())));
         }
+        tiles.discard();
         claim.commit()?;
         Ok(Written {
             tiles: tiles.len() as u64,

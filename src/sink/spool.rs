@@ -188,6 +188,11 @@ impl Sorted {
         Err(Error::output(self.stored.path(), reason))
     }
 
+    /// Gives the space of the spool back when the archive is complete; nothing can be read any more.
+    pub(super) fn discard(&self) {
+        self.stored.empty();
+    }
+
     /// Whether these are the bytes of the tile at a place in the order.
     pub(super) fn is(&self, index: usize, bytes: &[u8]) -> bool {
         let hash = xxh3_128(bytes);

@@ -94,10 +94,16 @@ pub(super) fn child(page: u64) -> [u8; 4] {
 }
 
 /// A few bytes: the beginning of a cell or of a record.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Short {
     bytes: [u8; 48],
     len: usize,
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self { bytes: [0; 48], len: 0 }
+    }
 }
 
 impl Short {

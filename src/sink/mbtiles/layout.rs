@@ -227,10 +227,8 @@ impl<'a> Database<'a> {
             self.set_root(root, &page);
             return Ok(());
         }
-        let leaf = |index: usize| Node {
-            ordinal: self.leaves[index].chain - 1,
-            key: self.rows_of(index).end,
-        };
+        let leaf =
+            |index: usize| Node { ordinal: self.leaves[index].chain - 1, key: self.rows_of(index).end };
         let mut level: Vec<Node> = (0..self.leaves.len()).map(leaf).collect();
         let cell = |node: &Node| {
             let mut cell = Short::default();
