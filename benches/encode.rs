@@ -1,4 +1,4 @@
-//! Speed and size of tile encoders, per kind of imagery, against libpng and against floors.
+//! Speed and size of tile encoders, per kind of imagery, against libpng, the codecs alone and floors.
 //!
 //! ```text
 //! cargo bench --bench encode                      # generated textures
@@ -6,7 +6,7 @@
 //! TILELOOM_BENCH_RASTERS=FOLDER cargo bench --bench encode
 //! ```
 //!
-//! libpng is GDAL's PNG driver at `ZLEVEL=6`, writing to memory. CPU seconds are those of this process.
+//! libpng is GDAL's PNG driver at `ZLEVEL=6`, the other codecs alone are its drivers at their defaults, writing to memory. CPU seconds are those of this process.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -17,8 +17,10 @@ use gdal::raster::{
     Buffer, ColorInterpretation, ColorTable, GdalDataType, RasterBand, RasterCreationOptions,
 };
 use gdal::{Dataset, DriverManager};
-use tileloom::encode::png::{Png, PngMode};
-use tileloom::encode::{Colour, Picture, Plane, Rgba, TileEncoder};
+use tileloom::encode::jpeg::JpegOptions;
+use tileloom::encode::png::PngMode;
+use tileloom::encode::webp::{WebpMode, WebpOptions};
+use tileloom::encode::{Colour, EncoderOptions, Picture, Plane, Rgba};
 
 /// Sides of a tile.
 const SIDE: usize = 256;
@@ -103,7 +105,7 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 fn report(set: &Set) -> Result<(), Box<dyn Error>> {
     let mut out = Vec::new();
     let mut deflate = libdeflater::Compressor::new(libdeflater::CompressionLvl::new(1).unwrap_or_default());
-    let (libpng, libpng_bytes) = measure(set, |tile| libpng(set, tile))?;
+    let (libpng, libpng_bytes) = measure(set, |tile| peer(set, tile, "PNG", &["ZLEVEL=6"]))?;
     let line = |name: &str, seconds: f64, bytes: usize| {
         let per_mpx = seconds / (set.pixels() / 1e6);
         let channels = set.channels + usize::from(set.tiles.iter().any(|tile| tile.alpha.is_some()));
@@ -117,14 +119,26 @@ fn report(set: &Set) -> Result<(), Box<dyn Error>> {
         );
     };
     line("libpng-6", libpng, libpng_bytes);
-    for (name, mode) in [("fast", PngMode::Fast), ("small", PngMode::Small)] {
-        let png = Png::new(mode);
+    for (name, options) in encoders() {
+        let encoder = options.build()?;
         let (seconds, bytes) = measure(set, |tile| {
             out.clear();
-            png.encode(&set.picture(tile), &mut out)?;
+            encoder.encode(&set.picture(tile), &mut out)?;
             Ok(black_box(&out).len())
         })?;
         line(name, seconds, bytes);
+    }
+    // The codecs alone, as GDAL drives them; its drivers take neither palettes nor, for JPEG, alpha.
+    let lossy: [(&str, &str, &[&str]); 3] = [
+        ("JPEG of GDAL", "JPEG", &["QUALITY=75"]),
+        ("WebP of GDAL", "WEBP", &["QUALITY=75"]),
+        ("lossless WebP of GDAL", "WEBP", &["LOSSLESS=YES"]),
+    ];
+    for (name, driver, options) in lossy.into_iter().filter(|_| set.table.is_none() && set.channels == 3) {
+        if driver == "WEBP" || set.tiles.iter().all(|tile| tile.alpha.is_none()) {
+            let (seconds, bytes) = measure(set, |tile| peer(set, tile, driver, options))?;
+            line(name, seconds, bytes);
+        }
     }
     let (seconds, bytes) = measure(set, |tile| {
         out.resize(deflate.zlib_compress_bound(tile.samples.len()), 0);
@@ -138,6 +152,19 @@ fn report(set: &Set) -> Result<(), Box<dyn Error>> {
     })?;
     line("memcpy", seconds, bytes);
     Ok(())
+}
+
+/// The encoders with the options that matter to their speed.
+fn encoders() -> [(&'static str, EncoderOptions); 5] {
+    let mut lossless = WebpOptions::default();
+    lossless.mode = WebpMode::Lossless;
+    [
+        ("png fast", EncoderOptions::Png(PngMode::Fast.into())),
+        ("png small", EncoderOptions::Png(PngMode::Small.into())),
+        ("jpg", EncoderOptions::Jpeg(JpegOptions::default())),
+        ("webp", EncoderOptions::Webp(WebpOptions::default())),
+        ("webp lossless", EncoderOptions::Webp(lossless)),
+    ]
 }
 
 /// CPU seconds and bytes of one pass over the tiles.
@@ -175,8 +202,8 @@ fn cpu_seconds() -> f64 {
     ticks().filter(|&ticks| ticks > 0.0).map_or_else(|| START.elapsed().as_secs_f64(), |ticks| ticks / 100.0)
 }
 
-/// Encodes with libpng through GDAL.
-fn libpng(set: &Set, tile: &Tile) -> Result<usize, Box<dyn Error>> {
+/// Encodes with one of GDAL's drivers.
+fn peer(set: &Set, tile: &Tile, driver: &str, options: &[&str]) -> Result<usize, Box<dyn Error>> {
     let bands = set.channels + usize::from(tile.alpha.is_some());
     let memory = DriverManager::get_driver_by_name("MEM")?.create("", SIDE, SIDE, bands)?;
     for band in 0..bands {
@@ -195,12 +222,12 @@ fn libpng(set: &Set, tile: &Tile) -> Result<usize, Box<dyn Error>> {
             raster.set_color_table(&colours);
         }
     }
-    let path = "/vsimem/tile.png";
-    let options = RasterCreationOptions::from_iter(["ZLEVEL=6"]);
-    drop(memory.create_copy(&DriverManager::get_driver_by_name("PNG")?, path, &options)?);
+    let path = "/vsimem/tile";
+    let options = options.iter().copied().collect::<RasterCreationOptions>();
+    drop(memory.create_copy(&DriverManager::get_driver_by_name(driver)?, path, &options)?);
     let bytes = gdal::vsi::get_vsi_mem_file_bytes_owned(path)?;
     // GDAL may leave metadata beside the file.
-    let _ = gdal::vsi::unlink_mem_file("/vsimem/tile.png.aux.xml");
+    let _ = gdal::vsi::unlink_mem_file("/vsimem/tile.aux.xml");
     Ok(bytes.len())
 }
 

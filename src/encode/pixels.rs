@@ -46,44 +46,45 @@ impl<'a> Pixels<'a> {
             (Colour::Palette(table), None) if uses_only_opaque(picture, table) => Channels::Rgb,
             (Colour::Rgb, Some(_)) | (Colour::Palette(_), _) => Channels::Rgba,
         };
-        scratch.clear();
-        scratch.reserve(width * height * channels.count());
         let table: [Rgba; 256] = std::array::from_fn(|i| match picture.colour {
             Colour::Palette(table) => table.get(i).copied().unwrap_or_default(),
             _ => [0; 4],
         });
-        for y in 0..height {
+        let row_bytes = width * channels.count();
+        scratch.resize(row_bytes * height, 0);
+        for (y, out) in scratch.chunks_exact_mut(row_bytes).enumerate() {
             let samples = picture.samples.row(y, width * picture.colour.bytes());
             let alpha = alpha.map(|plane| plane.row(y, width));
             match (picture.colour, alpha) {
                 (Colour::Gray, Some(alpha)) => {
-                    let pixel = |(&v, &a)| if a == 0 { [0; 2] } else { [v, a] };
-                    scratch.extend(samples.iter().zip(alpha).flat_map(pixel));
+                    for ((out, &v), &a) in out.as_chunks_mut::<2>().0.iter_mut().zip(samples).zip(alpha) {
+                        *out = if a == 0 { [0; 2] } else { [v, a] };
+                    }
                 }
                 (Colour::Rgb, Some(alpha)) => {
-                    let pixel = |(c, &a): (&[u8; 3], &u8)| match a {
-                        0 => [0; 4],
-                        _ => [c[0], c[1], c[2], a],
-                    };
-                    scratch.extend(samples.as_chunks::<3>().0.iter().zip(alpha).flat_map(pixel));
+                    let colours = samples.as_chunks::<3>().0;
+                    for ((out, &[r, g, b]), &a) in
+                        out.as_chunks_mut::<4>().0.iter_mut().zip(colours).zip(alpha)
+                    {
+                        *out = if a == 0 { [0; 4] } else { [r, g, b, a] };
+                    }
                 }
-                (Colour::Palette(_), None) if channels == Channels::Rgb => {
-                    let pixel = |&v: &u8| {
+                _ if channels == Channels::Rgb => {
+                    for (out, &v) in out.as_chunks_mut::<3>().0.iter_mut().zip(samples) {
                         let [r, g, b, _] = table[usize::from(v)];
-                        [r, g, b]
-                    };
-                    scratch.extend(samples.iter().flat_map(pixel));
+                        *out = [r, g, b];
+                    }
                 }
                 (_, alpha) => {
-                    for (x, &v) in samples.iter().enumerate() {
+                    for (x, (out, &v)) in out.as_chunks_mut::<4>().0.iter_mut().zip(samples).enumerate() {
                         let [r, g, b, own] = table[usize::from(v)];
                         let a = alpha.map_or(own, |alpha| product(own, alpha[x]));
-                        scratch.extend(if a == 0 { [0; 4] } else { [r, g, b, a] });
+                        *out = if a == 0 { [0; 4] } else { [r, g, b, a] };
                     }
                 }
             }
         }
-        Pixels { channels, width, height, rows: Plane { bytes: scratch, stride: width * channels.count() } }
+        Pixels { channels, width, height, rows: Plane { bytes: scratch, stride: row_bytes } }
     }
 
     /// The samples of a row.
@@ -115,26 +116,29 @@ impl<'a> Pixels<'a> {
             Channels::GrayAlpha if r == g && g == b => Channels::Gray,
             Channels::GrayAlpha | Channels::Rgba => Channels::Rgb,
         };
-        scratch.clear();
-        scratch.reserve(self.width * self.height * channels.count());
-        for y in 0..self.height {
+        let row_bytes = self.width * channels.count();
+        scratch.resize(row_bytes * self.height, 0);
+        for (y, out) in scratch.chunks_exact_mut(row_bytes).enumerate() {
             let row = self.row(y);
             match (self.channels, channels) {
                 (Channels::GrayAlpha, Channels::Gray) => {
-                    scratch.extend(row.as_chunks::<2>().0.iter().map(|&[v, a]| blend(v, r, a)));
+                    out.iter_mut()
+                        .zip(row.as_chunks::<2>().0)
+                        .for_each(|(out, &[v, a])| *out = blend(v, r, a));
                 }
                 (Channels::GrayAlpha, _) => {
-                    let pixel = |&[v, a]: &[u8; 2]| background.map(|under| blend(v, under, a));
-                    scratch.extend(row.as_chunks::<2>().0.iter().flat_map(pixel));
+                    for (out, &[v, a]) in out.as_chunks_mut::<3>().0.iter_mut().zip(row.as_chunks::<2>().0) {
+                        *out = background.map(|under| blend(v, under, a));
+                    }
                 }
                 _ => {
-                    let pixel =
-                        |c: &[u8; 4]| [blend(c[0], r, c[3]), blend(c[1], g, c[3]), blend(c[2], b, c[3])];
-                    scratch.extend(row.as_chunks::<4>().0.iter().flat_map(pixel));
+                    for (out, c) in out.as_chunks_mut::<3>().0.iter_mut().zip(row.as_chunks::<4>().0) {
+                        *out = [blend(c[0], r, c[3]), blend(c[1], g, c[3]), blend(c[2], b, c[3])];
+                    }
                 }
             }
         }
-        let rows = Plane { bytes: scratch, stride: self.width * channels.count() };
+        let rows = Plane { bytes: scratch, stride: row_bytes };
         Pixels { channels, rows, ..*self }
     }
 }

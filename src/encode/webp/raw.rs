@@ -64,7 +64,7 @@ fn config(quality: u8) -> Result<WebPConfig> {
     config.quality = quality.into();
     config.method = 2;
     config.sns_strength = 0;
-    config.filter_strength = 80;
+    config.filter_strength = 100;
     Ok(config)
 }
 
