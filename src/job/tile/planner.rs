@@ -58,7 +58,7 @@ impl Plan {
         }
         let ranges = ranges(&inputs, base, job.tile_size);
         let span = span(&inputs, resampling, job.tile_size);
-        let pyramid = Pyramid::new(base, min, span, ranges).ok_or_else(|| nothing(job))?;
+        let pyramid = Pyramid::new(base, min, span, &ranges).ok_or_else(|| nothing(job))?;
         let bounds = (job.tiling == TilingScheme::WebMercatorQuad).then(|| bounds(&inputs));
         let mut plan = Self {
             inputs,
