@@ -1,8 +1,10 @@
 //! GDAL behind safe types. Paths travel between threads; the types that hold a dataset are `!Send`.
 
 pub mod chunks;
+pub mod coverage;
 pub mod describe;
 pub mod environment;
+pub mod frame;
 pub mod georef;
 mod raw;
 pub mod source;
@@ -10,7 +12,8 @@ mod validity;
 pub mod writer;
 
 pub use describe::Description;
-pub use georef::{Georeferencing, Locator};
+pub use frame::Frame;
+pub use georef::{Georeferencing, Locator, Locators};
 pub use source::{Source, SourceSpec};
 pub use writer::{DatasetSpec, DatasetWriter};
 
