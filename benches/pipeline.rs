@@ -261,7 +261,7 @@ fn serial_sections(tasks: usize) {
 
     for (name, resident) in [("chunk cache, hit", 512), ("chunk cache, miss among 512", 512)] {
         let cache = ChunkCache::new(resident * 16);
-        let load = || Ok(chunk());
+        let load = |_| Ok(chunk());
         let get = |index: usize| drop(cache.get(ChunkKey { input: 0, index }, load));
         (0..resident).for_each(get);
         let miss = name.contains("miss");
@@ -271,7 +271,7 @@ fn serial_sections(tasks: usize) {
 
     let side = 256;
     let range = TileRange { x: 0..side, y: 0..side };
-    let pyramid = Pyramid::new(8, 0, 0, vec![range]).expect("has tiles");
+    let pyramid = Pyramid::new(8, 0, 0, &[range]).expect("has tiles");
     let nursery = Nursery::new(&pyramid);
     let all = (side * side) as usize;
     let arrive = |i: usize| {

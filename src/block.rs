@@ -296,6 +296,38 @@ impl Assembly {
         done
     }
 
+    /// Lays what a part has of the window over what is there: pixels without data leave it as it is. `false` when its samples are of
+    /// another kind. For windows of which parts may stay [uncovered](Self::uncovered).
+    pub fn lay(&mut self, part: &Block) -> bool {
+        let Validity::PerPixel(coverage) = &part.validity else { return self.add(part) };
+        let common = part.window.intersection(&self.block.window);
+        let mut done = true;
+        for y in common.y..common.bottom() {
+            let row = coverage.row((y - part.window.y) as usize);
+            let covered = |x: i64| row[(x - part.window.x) as usize] > 0;
+            let mut x = common.x;
+            while x < common.right() {
+                let end = (x..common.right()).find(|x2| covered(*x2) != covered(x)).unwrap_or(common.right());
+                if covered(x) {
+                    let run = Window::from_edges(x, y, end, y + 1);
+                    done &= for_sample_type!(part.samples.sample_type(), T => self.copy::<T>(part, &run));
+                    if let Validity::PerPixel(plane) = &mut self.block.validity {
+                        let from = s![
+                            (y - part.window.y) as usize,
+                            (x - part.window.x) as usize..(end - part.window.x) as usize
+                        ];
+                        let window = self.block.window;
+                        let to =
+                            s![(y - window.y) as usize, (x - window.x) as usize..(end - window.x) as usize];
+                        plane.slice_mut(to).assign(&coverage.slice(from));
+                    }
+                }
+                x = end;
+            }
+        }
+        done
+    }
+
     fn copy<T: Sample>(&mut self, part: &Block, common: &Window) -> bool {
         let bands = part.bands();
         let same = bands == self.block.bands();
@@ -365,6 +397,23 @@ mod tests {
         assert!(assembly.add(&numbered(Window::new(2, 0, 9, 1))));
         let block = assembly.finish().expect("may have gaps");
         let coverage = Array2::from_shape_vec((1, 4), vec![0, 0, 255, 255]).expect("fits");
+        assert_eq!(block.validity, Validity::PerPixel(coverage));
+    }
+
+    #[test]
+    fn pixels_without_data_leave_what_lies_below() {
+        let window = Window::new(0, 0, 4, 1);
+        let mut assembly = Assembly::uncovered(window, SampleType::U8, 1);
+        assembly.lay(&numbered(Window::new(1, 0, 3, 1)));
+        let mut above = numbered(Window::new(0, 0, 4, 1));
+        u8::unwrap_mut(&mut above.samples).expect("bytes").mapv_inplace(|v| v + 100);
+        above.validity =
+            Validity::PerPixel(Array2::from_shape_vec((1, 4), vec![0, 0, 255, 0]).expect("fits"));
+        assert!(assembly.lay(&above));
+        let block = assembly.finish().expect("may have gaps");
+        let values = u8::unwrap(&block.samples).map(to_interleaved).expect("bytes");
+        assert_eq!(values, [0, 1, 102, 3]);
+        let coverage = Array2::from_shape_vec((1, 4), vec![0, 255, 255, 255]).expect("fits");
         assert_eq!(block.validity, Validity::PerPixel(coverage));
     }
 

@@ -5,12 +5,15 @@
 //! their children have reported; whoever brings the last one goes on with the parent. Children that do not exist are
 //! known from the plan, empty ones report that they are empty, and no node is ever read back from a container.
 
+mod region;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::grid::TileCoord;
 use crate::window::Window;
+use region::Region;
 
 /// A rectangle of tiles of one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,36 +39,8 @@ impl TileRange {
         Self { x: up(&self.x), y: up(&self.y) }
     }
 
-    fn contains(&self, x: u32, y: u32) -> bool {
-        self.x.contains(&x) && self.y.contains(&y)
-    }
-
     fn is_empty(&self) -> bool {
         self.x.is_empty() || self.y.is_empty()
-    }
-
-    fn common(&self, other: &Self) -> Self {
-        let both = |a: &Range<u32>, b: &Range<u32>| a.start.max(b.start)..a.end.min(b.end);
-        Self { x: both(&self.x, &other.x), y: both(&self.y, &other.y) }
-    }
-
-    /// The part of `self` outside of `other`, as up to four ranges that do not overlap.
-    fn minus(&self, other: &Self) -> Vec<Self> {
-        let c = self.common(other);
-        if c.is_empty() {
-            return vec![self.clone()];
-        }
-        let parts = [
-            Self { x: self.x.clone(), y: self.y.start..c.y.start },
-            Self { x: self.x.clone(), y: c.y.end..self.y.end },
-            Self { x: self.x.start..c.x.start, y: c.y.clone() },
-            Self { x: c.x.end..self.x.end, y: c.y.clone() },
-        ];
-        parts.into_iter().filter(|p| !p.is_empty()).collect()
-    }
-
-    fn count(&self) -> u64 {
-        self.x.len() as u64 * self.y.len() as u64
     }
 }
 
@@ -75,27 +50,23 @@ pub struct Pyramid {
     base: u8,
     min: u8,
     span: u8,
-    ranges: Vec<TileRange>,
+    /// The tiles of each level from the base upwards.
+    levels: Vec<Region>,
 }
 
 impl Pyramid {
     /// The tiles over `ranges` of level `base`, down to level `min`. Metatiles hold 2^`span` tiles along each side, fewer when
     /// the whole level is smaller. `None` when no range holds a tile, or `min` is above `base`.
-    pub fn new(base: u8, min: u8, span: u8, ranges: Vec<TileRange>) -> Option<Self> {
-        let mut distinct: Vec<TileRange> = Vec::new();
-        for range in ranges.into_iter().filter(|r| !r.is_empty()) {
-            let mut fresh = vec![range];
-            for known in &distinct {
-                fresh = fresh.iter().flat_map(|part| part.minus(known)).collect();
-            }
-            distinct.extend(fresh);
+    pub fn new(base: u8, min: u8, span: u8, ranges: &[TileRange]) -> Option<Self> {
+        let tiles = Region::of(ranges);
+        if tiles.is_empty() || min > base {
+            return None;
         }
-        (!distinct.is_empty() && min <= base).then(|| Self {
-            base,
-            min,
-            span: span.min(base),
-            ranges: distinct,
-        })
+        let mut levels = vec![tiles];
+        for _ in 0..base {
+            levels.extend(levels.last().map(|below| below.parent(1)));
+        }
+        Some(Self { base, min, span: span.min(base), levels })
     }
 
     /// The level that is made from the source.
@@ -115,39 +86,28 @@ impl Pyramid {
 
     /// Whether a tile may hold data.
     pub fn contains(&self, tile: TileCoord) -> bool {
-        let levels = self.base - tile.z.min(self.base);
-        tile.z <= self.base && self.ranges.iter().any(|r| r.parent(levels).contains(tile.x, tile.y))
+        self.level(tile.z).is_some_and(|tiles| tiles.contains(tile.x, tile.y))
     }
 
     /// How many tiles of a level may hold data.
     pub fn count(&self, z: u8) -> u64 {
-        let at = |r: &TileRange| r.parent(self.base - z);
-        let mut seen: Vec<TileRange> = Vec::new();
-        let mut total = 0;
-        for range in self.ranges.iter().map(at) {
-            let mut fresh = vec![range.clone()];
-            for known in &seen {
-                fresh = fresh.iter().flat_map(|part| part.minus(known)).collect();
-            }
-            total += fresh.iter().map(TileRange::count).sum::<u64>();
-            seen.push(range);
-        }
-        total
+        self.level(z).map_or(0, Region::count)
+    }
+
+    /// The tiles of a level.
+    fn level(&self, z: u8) -> Option<&Region> {
+        self.levels.get(usize::from(self.base.checked_sub(z)?))
     }
 
     /// All metatiles, each named by its root tile. They come in vertical swaths of `swath` metatiles, row by row
     /// within a swath: so that neighbours find the source blocks they share still in memory.
     pub fn metatiles(&self, swath: u32) -> Vec<TileCoord> {
-        let mut all: Vec<TileCoord> = Vec::new();
-        for range in &self.ranges {
-            let roots = range.parent(self.span);
-            let columns = || roots.x.clone();
-            all.extend(
-                roots.y.clone().flat_map(|y| columns().map(move |x| TileCoord::new(self.root(), x, y))),
-            );
-        }
+        let root = self.root();
+        let roots = self.level(root).into_iter().flat_map(Region::ranges);
+        let mut all: Vec<TileCoord> = roots
+            .flat_map(|r| r.y.flat_map(move |y| r.x.clone().map(move |x| TileCoord::new(root, x, y))))
+            .collect();
         all.sort_unstable_by_key(|t| (t.x / swath.max(1), t.y, t.x));
-        all.dedup();
         all
     }
 
@@ -160,8 +120,7 @@ impl Pyramid {
     /// memory by: half-finished rows across the swath, and one column of its finished nodes above it.
     pub fn most_waiting(&self, swath: u32) -> usize {
         let levels = usize::from(self.root().saturating_sub(self.min));
-        let rows = self.ranges.iter().map(|r| r.parent(self.span).y.len()).max().unwrap_or(0);
-        let columns: usize = self.ranges.iter().map(|r| r.parent(self.span).x.len()).sum();
+        let (columns, rows) = self.level(self.root()).map_or((0, 0), |r| (r.columns(), r.rows()));
         (swath as usize).min(columns) * 2 + rows.div_ceil(swath.max(1) as usize) * 2 + levels * 4
     }
 
@@ -307,7 +266,7 @@ mod tests {
     #[test]
     fn every_node_is_finished_once_whatever_the_order() {
         let ranges = vec![range(253..256, 100..109), range(0..5, 100..109)];
-        let pyramid = Pyramid::new(8, 0, 2, ranges).expect("has tiles");
+        let pyramid = Pyramid::new(8, 0, 2, &ranges).expect("has tiles");
         let mut order = pyramid.metatiles(3);
         for _ in 0..2 {
             let done = climb(&pyramid, order.clone());
@@ -320,7 +279,7 @@ mod tests {
     #[test]
     fn nodes_that_look_over_their_edge_wait_for_the_neighbours_too() {
         let ranges = vec![range(253..256, 100..109), range(0..5, 100..109)];
-        let pyramid = Pyramid::new(8, 3, 0, ranges).expect("has tiles");
+        let pyramid = Pyramid::new(8, 3, 0, &ranges).expect("has tiles");
         let nursery = WideNursery::new(&pyramid);
         let mut queue = pyramid.metatiles(1);
         queue.reverse();
@@ -341,8 +300,8 @@ mod tests {
 
     #[test]
     fn overlapping_ranges_count_once() {
-        let p = Pyramid::new(4, 0, 0, vec![range(0..4, 0..4), range(2..6, 2..6), range(1..3, 1..3)])
-            .expect("tiles");
+        let p =
+            Pyramid::new(4, 0, 0, &[range(0..4, 0..4), range(2..6, 2..6), range(1..3, 1..3)]).expect("tiles");
         assert_eq!(p.count(4), 28);
         assert_eq!(p.count(0), 1);
         assert_eq!(p.metatiles(8).len(), 28);
@@ -350,21 +309,21 @@ mod tests {
 
     #[test]
     fn metatiles_are_not_larger_than_the_level() {
-        let p = Pyramid::new(1, 0, 2, vec![range(0..2, 0..2)]).expect("tiles");
+        let p = Pyramid::new(1, 0, 2, &[range(0..2, 0..2)]).expect("tiles");
         assert_eq!(p.metatiles(8), [TileCoord::new(0, 0, 0)]);
         assert_eq!(p.window(TileCoord::new(0, 0, 0), 256), Window::new(0, 0, 512, 512));
     }
 
     #[test]
     fn swaths_run_down_before_they_go_on() {
-        let p = Pyramid::new(4, 4, 0, vec![range(0..4, 0..2)]).expect("tiles");
+        let p = Pyramid::new(4, 4, 0, &[range(0..4, 0..2)]).expect("tiles");
         let order: Vec<_> = p.metatiles(2).into_iter().map(|t| (t.x, t.y)).collect();
         assert_eq!(order, [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (3, 0), (2, 1), (3, 1)]);
     }
 
     #[test]
     fn no_parent_below_the_lowest_level() {
-        let p = Pyramid::new(4, 4, 0, vec![range(0..4, 0..2)]).expect("tiles");
+        let p = Pyramid::new(4, 4, 0, &[range(0..4, 0..2)]).expect("tiles");
         assert_eq!(Nursery::new(&p).arrive(TileCoord::new(4, 0, 0), Some(())), None);
     }
 
@@ -374,6 +333,6 @@ mod tests {
         assert_eq!(touching(Window::new(256, 0, 256, 1)), range(1..2, 0..1));
         assert_eq!(touching(Window::new(255, 0, 258, 1)), range(0..3, 0..1));
         assert_eq!(touching(Window::new(-500, 2000, 100, 900)), range(0..0, 7..8));
-        assert!(Pyramid::new(3, 0, 2, vec![touching(Window::new(-500, 0, 100, 900))]).is_none());
+        assert!(Pyramid::new(3, 0, 2, &[touching(Window::new(-500, 0, 100, 900))]).is_none());
     }
 }

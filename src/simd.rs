@@ -27,7 +27,6 @@ pub trait Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Level {
     /// The one for the target's baseline, on every machine.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare it with the best one"))]
     Baseline,
     /// The best one without AVX-512.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests compare it with the best one"))]

@@ -104,6 +104,12 @@ impl Window {
         )
     }
 
+    /// The window with its corner elsewhere.
+    #[must_use]
+    pub const fn moved(&self, columns: i64, rows: i64) -> Self {
+        Self { x: self.x + columns, y: self.y + rows, width: self.width, height: self.height }
+    }
+
     /// The window grown by `halo` pixels on every side.
     #[must_use]
     pub fn expanded(&self, halo: usize) -> Self {

@@ -66,9 +66,12 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         a_ullr: args.a_ullr.as_ref().and_then(|v| <[f64; 4]>::try_from(&v[..]).ok()),
         src_nodata: Vec::new(),
     };
-    let description = spec.describe()?;
-    let job = TileJob::new(vec![spec], Target::new("tiles"));
-    let tile = match Plan::new(&job) {
+    let job = TileJob::new(vec![spec.clone()], Target::new("tiles"));
+    let plan = Plan::new(&job);
+    // The plan has seen the raster; only where there is none it has to be looked at for its own sake.
+    let seen = plan.as_ref().ok().and_then(|p| Some(p.inputs.first()?.parts.first()?.description.clone()));
+    let description = seen.map_or_else(|| spec.describe(), Ok)?;
+    let tile = match plan {
         Ok(plan) => Tiling::Can {
             min_zoom: plan.pyramid.min(),
             max_zoom: plan.max_zoom,

@@ -42,6 +42,29 @@ pub fn prepare(settings: &[String], heard: impl Fn(&str) + Send + Sync + 'static
     Ok(())
 }
 
+/// How many files of a folder GDAL lists on this thread when it opens one of them, for as long as this value lives. The user's own
+/// setting stays in force.
+pub(super) struct ListingLimit(bool);
+
+impl ListingLimit {
+    const KEY: &'static str = "GDAL_READDIR_LIMIT_ON_OPEN";
+
+    pub(super) fn new(files: usize) -> Self {
+        let unset = gdal::config::get_config_option(Self::KEY, "").is_ok_and(|value| value.is_empty());
+        let set = || gdal::config::set_thread_local_config_option(Self::KEY, &files.to_string());
+        Self(unset && set().is_ok())
+    }
+}
+
+impl Drop for ListingLimit {
+    fn drop(&mut self) {
+        if self.0 {
+            // Clearing a setting cannot fail; if it did, listing would stay short.
+            let _ = gdal::config::clear_thread_local_config_option(Self::KEY);
+        }
+    }
+}
+
 fn set(key: &str, value: &str) -> Result<()> {
     gdal::config::set_config_option(key, value)
         .map_err(|e| Error::Usage(format!("--config {key}: {}", reason(&e))))

@@ -1,11 +1,17 @@
 //! Where a raster lies on the ground, and the way between its pixels and Web Mercator.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use gdal::spatial_ref::SpatialRef;
-use gdal::{Dataset, DriverManager, Metadata};
+use gdal::{Dataset, Metadata};
 use serde::Serialize;
 
+use super::frame::{Affine, Frame, determinant};
 use super::raw::Transformer;
 use super::{SourceSpec, reason};
+use crate::error::Result;
 use crate::warp::coords::Position;
 use crate::window::Size;
 
@@ -113,11 +119,11 @@ impl Georeferencing {
         Some(VerticalUnit { name, metres: unit["conversion_factor"].as_f64()? })
     }
 
-    /// Whether tiles of the Earth can be made from it.
+    /// Whether it says enough for a place on the Earth.
     ///
     /// # Errors
-    /// Why not, and what to do about it.
-    pub fn check_terrestrial(&self) -> Result<(), String> {
+    /// What is missing, and what to do about it.
+    fn check_place(&self) -> Result<(), String> {
         if self.method == Method::None {
             return Err(
                 "has no georeferencing; give --a-ullr ULX ULY LRX LRY with --src-crs CRS, or tile its own \
@@ -125,13 +131,27 @@ impl Georeferencing {
                     .to_owned(),
             );
         }
-        let Some(wkt) = &self.wkt else {
+        if self.wkt.is_none() {
             return Err(
                 "has no coordinate reference system; give --src-crs CRS (for instance EPSG:32633), or tile \
                         its own pixels with --tiling-scheme raster"
                     .to_owned(),
             );
-        };
+        }
+        if let Some(g) = self.geotransform
+            && determinant(&g).abs() < f64::MIN_POSITIVE
+        {
+            return Err(format!("its geotransform {g:?} is singular; give --a-ullr"));
+        }
+        Ok(())
+    }
+
+    /// Whether its coordinate reference system is one of the Earth.
+    ///
+    /// # Errors
+    /// Why not, and what to do about it.
+    fn check_crs(&self) -> Result<(), String> {
+        let wkt = self.wkt.as_deref().unwrap_or_default();
         let srs = SpatialRef::from_wkt(wkt).map_err(|e| reason(&e))?;
         let name = self.crs.as_deref().unwrap_or("unnamed");
         if srs.is_local() || srs.is_geocentric() {
@@ -147,11 +167,6 @@ impl Georeferencing {
                 radius / 1000.0
             ));
         }
-        if let Some(g) = self.geotransform
-            && (g[1] * g[5] - g[2] * g[4]).abs() < f64::MIN_POSITIVE
-        {
-            return Err(format!("its geotransform {g:?} is singular; give --a-ullr"));
-        }
         Ok(())
     }
 }
@@ -160,12 +175,75 @@ fn domain(dataset: &Dataset, name: &str) -> Vec<String> {
     dataset.metadata_domain(name).unwrap_or_default()
 }
 
-/// The way between pixels of a raster and the coordinates of the tiles: Web Mercator metres. It holds a dataset of its own and stays on the thread
-/// that made it.
+/// The way between pixels of a raster and the coordinates of the tiles: Web Mercator metres. It stays on the thread that made it.
 pub struct Locator {
-    transformer: Option<Transformer>,
+    transformer: Option<Rc<RefCell<Transformer>>>,
+    /// From the raster's pixels to those the transformer was made for, and back; `None` when they are the same.
+    shift: Option<[Affine; 2]>,
     xs: Vec<f64>,
     ys: Vec<f64>,
+}
+
+/// The transformations that one thread has made, for its locators to share.
+#[derive(Default)]
+pub struct Locators {
+    shared: Vec<(Arc<Frame>, Rc<RefCell<Transformer>>)>,
+}
+
+/// Transformations that are kept at most; a tenth of a megabyte each.
+const MOST_SHARED: usize = 64;
+
+impl Locators {
+    /// The way between the pixels of a raster and Web Mercator. With a `frame` around rasters of the same CRS all of them share
+    /// the transformation of the frame.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] when the raster has no place on the map.
+    pub fn locator(
+        &mut self,
+        spec: &SourceSpec,
+        georef: &Georeferencing,
+        size: Size,
+        frame: Option<&Arc<Frame>>,
+    ) -> Result<Locator> {
+        self.find(spec, georef, size, frame).map_err(|e| spec.error(e))
+    }
+
+    fn find(
+        &mut self,
+        spec: &SourceSpec,
+        georef: &Georeferencing,
+        size: Size,
+        frame: Option<&Arc<Frame>>,
+    ) -> Result<Locator, String> {
+        georef.check_place()?;
+        let (Some(frame), Some(own)) = (frame, Frame::of(georef, size)) else {
+            return Locator::new(spec, georef, size);
+        };
+        let known = self.shared.iter().find(|(f, _)| Arc::ptr_eq(f, frame)).map(|(_, t)| Rc::clone(t));
+        let transformer = if let Some(known) = known {
+            known
+        } else {
+            georef.check_crs()?;
+            let made = Rc::new(RefCell::new(transformer(spec, georef, frame.dataset()?)?));
+            if self.shared.len() >= MOST_SHARED {
+                self.shared.remove(0);
+            }
+            self.shared.push((Arc::clone(frame), Rc::clone(&made)));
+            made
+        };
+        let shift = [Affine::between(&own, frame), Affine::between(frame, &own)];
+        let shift = (own.geotransform != frame.geotransform).then_some(shift);
+        Ok(Locator { transformer: Some(transformer), shift, xs: Vec::new(), ys: Vec::new() })
+    }
+}
+
+fn transformer(spec: &SourceSpec, georef: &Georeferencing, dataset: Dataset) -> Result<Transformer, String> {
+    let mut options = vec![("DST_SRS", "EPSG:3857")];
+    if spec.src_crs.is_some() {
+        options.push(("SRC_SRS", georef.wkt.as_deref().unwrap_or_default()));
+    }
+    Transformer::new(dataset, &options).map_err(|e| format!("cannot be transformed to Web Mercator: {e}"))
 }
 
 impl Locator {
@@ -174,24 +252,19 @@ impl Locator {
     /// # Errors
     /// Why the raster has no place on the map, or why GDAL cannot transform to it.
     pub(super) fn new(spec: &SourceSpec, georef: &Georeferencing, size: Size) -> Result<Self, String> {
-        georef.check_terrestrial()?;
-        let wkt = georef.wkt.as_deref().unwrap_or_default();
-        let dataset = match georef.geotransform {
-            Some(geotransform) if georef.method == Method::Affine => frame(size, &geotransform, wkt)?,
-            _ => spec.open_dataset(None)?,
+        georef.check_place()?;
+        georef.check_crs()?;
+        let dataset = match Frame::of(georef, size) {
+            Some(frame) => frame.dataset()?,
+            None => spec.open_dataset(None)?,
         };
-        let mut options = vec![("DST_SRS", "EPSG:3857")];
-        if spec.src_crs.is_some() {
-            options.push(("SRC_SRS", wkt));
-        }
-        let transformer = Transformer::new(dataset, &options)
-            .map_err(|e| format!("cannot be transformed to Web Mercator: {e}"))?;
-        Ok(Self { transformer: Some(transformer), xs: Vec::new(), ys: Vec::new() })
+        let transformer = Rc::new(RefCell::new(transformer(spec, georef, dataset)?));
+        Ok(Self { transformer: Some(transformer), shift: None, xs: Vec::new(), ys: Vec::new() })
     }
 
     /// The way between pixels and the pixels of an image's own pyramid, where rows count downwards from zero.
     pub fn pixels() -> Self {
-        Self { transformer: None, xs: Vec::new(), ys: Vec::new() }
+        Self { transformer: None, shift: None, xs: Vec::new(), ys: Vec::new() }
     }
 
     /// Coordinates of pixel positions, in place; points off the map become [`Position::NONE`].
@@ -205,31 +278,29 @@ impl Locator {
     }
 
     fn transform(&mut self, to_source: bool, points: &mut [Position]) {
-        let Some(transformer) = &mut self.transformer else {
+        let Some(transformer) = &self.transformer else {
             for p in points {
                 p.y = -p.y;
             }
             return;
         };
+        if let (false, Some([to_frame, _])) = (to_source, &self.shift) {
+            for p in points.iter_mut() {
+                *p = to_frame.apply(*p);
+            }
+        }
         self.xs.clear();
         self.ys.clear();
         self.xs.extend(points.iter().map(|p| p.x));
         self.ys.extend(points.iter().map(|p| p.y));
-        transformer.transform(to_source, &mut self.xs, &mut self.ys);
+        transformer.borrow_mut().transform(to_source, &mut self.xs, &mut self.ys);
         for (point, (&x, &y)) in points.iter_mut().zip(self.xs.iter().zip(&self.ys)) {
             *point = Position { x, y };
         }
+        if let (true, Some([_, from_frame])) = (to_source, &self.shift) {
+            for p in points {
+                *p = from_frame.apply(*p);
+            }
+        }
     }
-}
-
-/// A dataset without pixels that has only a size and a place.
-fn frame(size: Size, geotransform: &[f64; 6], wkt: &str) -> Result<Dataset, String> {
-    let make = || -> gdal::errors::Result<Dataset> {
-        let driver = DriverManager::get_driver_by_name("MEM")?;
-        let mut dataset = driver.create_with_band_type::<u8, _>("", size.width, size.height, 0)?;
-        dataset.set_geo_transform(geotransform)?;
-        dataset.set_projection(wkt)?;
-        Ok(dataset)
-    };
-    make().map_err(|e| reason(&e))
 }

@@ -2,8 +2,10 @@
 
 mod blocks;
 pub mod chunks;
+pub mod coverage;
 pub mod describe;
 pub mod environment;
+pub mod frame;
 pub mod georef;
 mod predictor;
 mod raw;
@@ -14,7 +16,8 @@ pub mod writer;
 
 pub use blocks::Workspace;
 pub use describe::Description;
-pub use georef::{Georeferencing, Locator};
+pub use frame::Frame;
+pub use georef::{Georeferencing, Locator, Locators};
 pub use source::{Source, SourceSpec};
 pub use writer::{DatasetSpec, DatasetWriter};
 

@@ -102,6 +102,34 @@ pub(super) fn read_interleaved<T: Sample>(
     if result != CPLErr::CE_None || failed { Err(last_error()) } else { Ok(()) }
 }
 
+/// Whether a window of a band that lies inside the raster is a hole of the file: nothing in it is stored, and reading it gives the
+/// nodata value, or 0. `false` where the format cannot tell.
+pub(super) fn is_hole(band: &gdal::raster::RasterBand<'_>, window: Window) -> bool {
+    // GDAL_DATA_COVERAGE_STATUS_DATA and _EMPTY, which the bindings do not name.
+    const STORED: c_int = 0x02;
+    const EMPTY: c_int = 0x04;
+    let (columns, rows) = band.size();
+    let inside =
+        window.x >= 0 && window.y >= 0 && window.right() <= columns as i64 && window.bottom() <= rows as i64;
+    if !inside || window.is_empty() {
+        return false;
+    }
+    // SAFETY: the band borrows its open dataset; the window lies inside the raster (checked above); a null pointer
+    // means that the share of pixels is not asked for.
+    let status = unsafe {
+        gdal_sys::GDALGetDataCoverageStatus(
+            band.c_rasterband(),
+            window.x as c_int,
+            window.y as c_int,
+            window.width as c_int,
+            window.height as c_int,
+            STORED,
+            std::ptr::null_mut(),
+        )
+    };
+    status == EMPTY
+}
+
 /// Creates a dataset; unlike the bindings', this call knows signed bytes.
 ///
 /// # Errors

@@ -9,10 +9,13 @@ use super::blocks::{Blocks, Pixels, Wanted, Workspace};
 use super::describe::MaskKind;
 use super::predictor::Stored;
 use super::validity::{clear_nodata, nodata_as, plane};
-use super::{Description, Georeferencing, Locator, raw, reason};
+use super::{Description, Georeferencing, Locator, environment, raw, reason};
 use crate::block::{Block, Sample, SampleType, Validity, interleaved_array};
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
+
+/// In folders with more files, those that belong to a raster are looked for by their names.
+const MOST_NEIGHBOURS: usize = 64;
 
 /// Which raster to open and how. This is what travels between threads: never a handle.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +38,17 @@ impl SourceSpec {
         Self { path: path.into(), ..Self::default() }
     }
 
+    /// GDAL lists the folder to find files that belong to this one, some of them when they are first asked for. A request to a server is
+    /// dearer than a list.
+    fn listing_limit(&self) -> Option<environment::ListingLimit> {
+        (!self.is_remote()).then(|| environment::ListingLimit::new(MOST_NEIGHBOURS))
+    }
+
+    /// Whether what is read of it may have to come over a network.
+    pub(super) fn is_remote(&self) -> bool {
+        self.path.as_os_str().as_encoded_bytes().starts_with(b"/vsi")
+    }
+
     /// Opens the dataset, or one of its overviews.
     pub(super) fn open_dataset(&self, level: Option<usize>) -> Result<Dataset, String> {
         let mut options = self.open_options.clone();
@@ -43,6 +57,7 @@ impl SourceSpec {
         let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
         let options =
             DatasetOptions { open_flags: flags, open_options: Some(&options), ..DatasetOptions::default() };
+        let _limit = self.listing_limit();
         Dataset::open_ex(&self.path, options).map_err(|e| reason(&e))
     }
 
@@ -52,6 +67,7 @@ impl SourceSpec {
     /// [`Error::Input`] with GDAL's reason.
     pub fn describe(&self) -> Result<Description> {
         let describe = || {
+            let _limit = self.listing_limit();
             let mut description = Description::of(&self.open_dataset(None)?)?;
             let size = description.size;
             description.georeferencing = description.georeferencing.overridden(self, size)?;
@@ -143,6 +159,7 @@ impl Source {
         selection: &Selection,
         level: Option<usize>,
     ) -> Result<Self> {
+        let _limit = spec.listing_limit();
         let dataset = spec.open_dataset(level).map_err(|e| spec.error(e))?;
         let (width, height) = dataset.raster_size();
         let band = |n: &usize| description.bands.get(n - 1).map(|b| b.nodata);

@@ -5,9 +5,9 @@
 
 use super::coords::Position;
 use crate::grid::{Bounds, WEB_MERCATOR_HALF};
-use crate::window::Size;
+use crate::window::{Size, Window};
 
-/// Squares of the lattice along each side.
+/// Squares of the lattice along each side: even, for the coarser lattice that tells how much the edges are curved.
 const SIDE: usize = 64;
 
 /// Where a raster lies in Web Mercator.
@@ -26,13 +26,31 @@ pub struct Footprint {
 /// The footprint of a raster; `None` when nothing of it lies on the map.
 ///
 /// `to_mercator` carries pixel positions over, [`Position::NONE`] where it cannot.
-pub fn footprint(size: Size, mut to_mercator: impl FnMut(&mut [Position])) -> Option<Footprint> {
-    let (w, h) = (size.width as f64 / SIDE as f64, size.height as f64 / SIDE as f64);
-    let mut points: Vec<Position> = (0..=SIDE)
-        .flat_map(|r| (0..=SIDE).map(move |c| Position { x: c as f64 * w, y: r as f64 * h }))
+pub fn footprint(size: Size, to_mercator: impl FnMut(&mut [Position])) -> Option<Footprint> {
+    footprint_of(size.window(), SIDE, to_mercator)
+}
+
+/// Like [`footprint`], for one of many: with a coarser lattice where that is seen to be enough.
+pub fn quick_footprint(window: Window, mut to_mercator: impl FnMut(&mut [Position])) -> Option<Footprint> {
+    const QUICK: usize = 8;
+    footprint_of(window, QUICK, &mut to_mercator)
+        .filter(|f| f.ranges.len() == 1 && f.slack < f.resolution / 4.0)
+        .or_else(|| footprint_of(window, SIDE, to_mercator))
+}
+
+/// The footprint of a window of a raster from a lattice of `side` × `side` squares.
+fn footprint_of(
+    window: Window,
+    side: usize,
+    mut to_mercator: impl FnMut(&mut [Position]),
+) -> Option<Footprint> {
+    let (w, h) = (window.width as f64 / side as f64, window.height as f64 / side as f64);
+    let (left, top) = (window.x as f64, window.y as f64);
+    let mut points: Vec<Position> = (0..=side)
+        .flat_map(|r| (0..=side).map(move |c| Position { x: left + c as f64 * w, y: top + r as f64 * h }))
         .collect();
     to_mercator(&mut points);
-    let lattice = Mercator { side: SIDE, points };
+    let lattice = Mercator { side, points };
     let ranges = lattice.ranges();
     let width: f64 = ranges.iter().map(|b| b.east - b.west).sum();
     let resolution = lattice.resolution(w, h)?;
@@ -41,7 +59,7 @@ pub fn footprint(size: Size, mut to_mercator: impl FnMut(&mut [Position])) -> Op
     let slack = if coarse.len() == ranges.len() {
         ranges.iter().zip(&coarse).map(|(fine, coarse)| off(fine, coarse)).fold(0.0, f64::max)
     } else {
-        width / SIDE as f64
+        width / side as f64
     };
     (!ranges.is_empty()).then_some(Footprint { ranges, resolution, slack })
 }

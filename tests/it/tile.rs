@@ -1,6 +1,7 @@
 //! `tileloom tile` from end to end.
 
 mod extent;
+mod holes;
 mod look;
 mod metadata;
 mod mosaic;

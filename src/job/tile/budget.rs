@@ -24,7 +24,7 @@ pub(super) fn share_out(plan: &Plan, job: &TileJob) -> Result<Budget> {
     let task = cost(plan, side, windows.iter().take(MOST_OVERLAP).sum());
     let quarter = Size::new(plan.tile_size / 2, plan.tile_size / 2).area() * pixel;
     let fixed = PROGRAM + gdal_cache();
-    let chunk = |i: &PlannedInput| i.layout.chunk().area() * i.pixel_bytes();
+    let chunk = |i: &PlannedInput| i.chunk().area() * i.pixel_bytes();
     let largest_chunk = plan.inputs.iter().map(chunk).max().unwrap_or(0);
     let least_chunks = largest_chunk * (job.readers + 1);
     // A node that waits for margins waits longer, but its margins are thin: see `pyramid::WideNursery`.
@@ -63,7 +63,7 @@ fn swath(plan: &Plan, side: usize, chunks: usize) -> u32 {
     let row_bytes = |metatiles: f64| {
         let one = |i: &PlannedInput| {
             let pixel = i.pixel_bytes() as f64;
-            let chunk = i.layout.chunk();
+            let chunk = i.chunk();
             let width = (metatiles * side as f64 * i.scale + chunk.width as f64).min(i.size.width as f64);
             width.max(chunk.width as f64) * (side as f64 * i.scale + 2.0 * chunk.height as f64) * pixel
         };

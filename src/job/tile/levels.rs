@@ -40,8 +40,8 @@ pub(super) fn zooms(job: &TileJob, sketches: &[Sketch], guesses: &mut Vec<String
     let single = |z: u8| {
         let step = grid.resolution(z, job.tile_size);
         let windows = sketches.iter().flat_map(|s| s.ranges().iter().map(|b| grid.pixels(b, step)));
-        let tiles = windows.map(|w| TileRange::touching(&w, z, job.tile_size)).collect();
-        Pyramid::new(z, z, 0, tiles).is_none_or(|p| p.count(z) <= 1)
+        let tiles: Vec<TileRange> = windows.map(|w| TileRange::touching(&w, z, job.tile_size)).collect();
+        Pyramid::new(z, z, 0, &tiles).is_none_or(|p| p.count(z) <= 1)
     };
     let min = job.min_zoom.unwrap_or_else(|| (0..=max).rfind(|z| single(*z)).unwrap_or(0));
     if min > max {

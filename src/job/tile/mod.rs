@@ -8,12 +8,15 @@ mod budget;
 mod estimate;
 mod levels;
 pub mod look;
+pub mod places;
 pub mod plan;
 mod planner;
 mod reader;
 mod report;
+mod sheet;
 mod sketch;
 mod stretch;
+mod survey;
 pub mod terrain;
 mod weave;
 
@@ -229,14 +232,16 @@ impl pipeline::Sink for Counted<'_> {
 
     fn finish(self) -> Result<Written> {
         if self.tiles == 0 {
-            let extent = if self.job.bbox.is_some() { " in the extent of --bbox" } else { "" };
-            return Err(Error::input(
-                &self.job.inputs[0].path,
-                format!("holds no data{extent}: every pixel is nodata or transparent"),
-            ));
+            return Err(empty(self.job));
         }
         self.sink.finish()
     }
+}
+
+/// The inputs hold nothing to make tiles of.
+fn empty(job: &TileJob) -> Error {
+    let extent = if job.bbox.is_some() { " in the extent of --bbox" } else { "" };
+    Error::input(&job.inputs[0].path, format!("holds no data{extent}: every pixel is nodata or transparent"))
 }
 
 /// Runs a job: plans it, makes the tiles, writes the container. `planned` is called with the plan before work begins,
@@ -259,7 +264,8 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let cache = ChunkCache::new(plan.budget.chunks);
     let loom = Loom::new(&plan, &*encoder, container.depot());
     let limits = Limits {
-        readers: job.readers,
+        // A reader opens handles and transformations of its own.
+        readers: job.readers.min(metatiles.len()),
         threads: job.threads,
         memory: plan.budget.in_flight,
         order: Order::Arrival,

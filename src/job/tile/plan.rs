@@ -1,40 +1,44 @@
 //! The plan of a tile job: everything that decides its tiles, as plain data.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::look::Look;
+use super::places::Places;
 use super::terrain::Metres;
 use crate::block::SampleType;
 use crate::grid::{Bounds, TileCoord, TileGrid};
 use crate::pyramid::Pyramid;
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::source::Selection;
-use crate::raster::{Description, SourceSpec};
+use crate::raster::{Description, Frame, Georeferencing, SourceSpec};
 use crate::resampling::Resampling;
 use crate::warp::kernel::{Edges, halo};
 use crate::window::{Size, Window};
 
-/// An input as the plan sees it.
+/// An input as the plan sees it: a raster, or several that lie on one grid of pixels and are read as one.
 #[derive(Debug, Clone)]
 pub struct PlannedInput {
-    /// Where it is and how to open it.
-    pub spec: SourceSpec,
-    /// What it is.
-    pub description: Description,
-    /// Which of its bands are read.
+    /// The rasters, later ones over earlier ones.
+    pub parts: Vec<Part>,
+    /// Where the parts lie.
+    pub places: Places,
+    /// Which of their bands are read.
     pub selection: Selection,
-    /// How its own samples look.
+    /// How the samples look.
     pub look: Look,
-    /// How its samples become heights, if these are what is shown.
+    /// How their samples become heights, if these are what is shown.
     pub metres: Option<Metres>,
-    /// The overview that is read instead of the full raster.
-    pub level: Option<usize>,
+    /// Where the pixels lie on the ground.
+    pub georeferencing: Georeferencing,
+    /// Around all inputs of the same CRS, if there are others: they share its transformation.
+    pub frame: Option<Arc<Frame>>,
+    /// Columns and rows of the pixels that the georeferencing is about.
+    pub full: Size,
     /// Columns and rows of what is read.
     pub size: Size,
-    /// How it is cut into chunks.
-    pub layout: ChunkLayout,
     /// Where it lies in Web Mercator metres, within the box asked for.
     pub extent: Vec<Bounds>,
     /// The pixels of the base level it may touch.
@@ -43,11 +47,30 @@ pub struct PlannedInput {
     pub scale: f64,
 }
 
+/// A raster of an input.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Its position in the job's list of inputs.
+    pub number: usize,
+    /// Where it is and how to open it.
+    pub spec: SourceSpec,
+    /// What it is.
+    pub description: Description,
+    /// The overview that is read instead of the full raster.
+    pub level: Option<usize>,
+    /// How it is cut into chunks.
+    pub layout: ChunkLayout,
+    /// Its place among the pixels of the input.
+    pub place: Window,
+}
+
 /// Everything that decides the tiles.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The inputs, later ones over earlier ones.
     pub inputs: Vec<PlannedInput>,
+    /// Where their windows lie.
+    pub places: Places,
     /// How the samples of the canvas look.
     pub look: Look,
     /// Whether inputs are turned into pictures before they are warped, because they differ in kind.
@@ -108,9 +131,8 @@ impl Plan {
     }
 
     /// The inputs that may touch a window of the base level, in the order they are laid over each other.
-    pub fn touching<'a>(&'a self, window: &'a Window) -> impl Iterator<Item = (usize, &'a PlannedInput)> {
-        let touches = |input: &PlannedInput| input.windows.iter().any(|w| !w.intersection(window).is_empty());
-        self.inputs.iter().enumerate().filter(move |(_, input)| touches(input))
+    pub fn touching(&self, window: &Window) -> impl Iterator<Item = (usize, &PlannedInput)> {
+        self.places.touching(window).into_iter().map(|index| (index, &self.inputs[index]))
     }
 
     /// West, south, east and north in degrees, unless the tiles have no place on the Earth.
@@ -155,6 +177,13 @@ impl Plan {
 }
 
 impl PlannedInput {
+    /// Columns and rows of the largest chunk.
+    pub(super) fn chunk(&self) -> Size {
+        self.parts.iter().map(|p| p.layout.chunk()).fold(Size::new(0, 0), |all, chunk| {
+            Size::new(all.width.max(chunk.width), all.height.max(chunk.height))
+        })
+    }
+
     /// Bytes of a pixel with its coverage.
     pub(super) fn pixel_bytes(&self) -> usize {
         self.selection.sample_type.bytes() * self.selection.bands.len() + 1

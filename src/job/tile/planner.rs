@@ -2,9 +2,11 @@
 
 use super::levels::{base_level, span, zooms};
 use super::look::Look;
+use super::places::Places;
 use super::plan::{Budget, Plan, PlannedInput};
-use super::sketch::Sketch;
-use super::{TileJob, TilingScheme, budget, stretch};
+use super::sheet::{Decided, lay_out};
+use super::sketch::{Outline, Place, Sketch, frames};
+use super::{TileJob, TilingScheme, budget, empty, stretch, survey};
 use crate::block::SampleType;
 use crate::encode::EncoderOptions;
 use crate::error::{Error, Result};
@@ -12,6 +14,9 @@ use crate::grid::{Bounds, latitude, longitude};
 use crate::pyramid::{Pyramid, TileRange};
 use crate::resampling::Resampling;
 use crate::warp::kernel::Edges;
+
+/// With more inputs, no more is computed of each than is needed.
+const FEW: usize = 8;
 
 impl Plan {
     /// Looks at the inputs and plans the job.
@@ -21,15 +26,12 @@ impl Plan {
     /// no place on the map, [`Error::Memory`] when the memory allowed is not enough.
     pub fn new(job: &TileJob) -> Result<Self> {
         let mut guesses = Vec::new();
-        let mut sketches = Vec::new();
-        for spec in &job.inputs {
-            sketches.push(Sketch::of(spec, job, &mut guesses)?);
-        }
+        let sketches = sketches(job, &mut guesses)?;
         let grid = sketches[0].grid;
         let (min, max) = zooms(job, &sketches, &mut guesses)?;
         let (base, reads) = base_level(&sketches, max, job.tile_size);
         let scales: Vec<f64> = sketches
-            .iter_mut()
+            .iter()
             .zip(&reads)
             .map(|(s, read)| s.largest_scale(base, job.tile_size, read.size))
             .collect();
@@ -55,18 +57,19 @@ impl Plan {
 
         guesses.extend(told_of(&job.tiles, categorical));
 
-        let mut inputs = Vec::new();
-        for ((sketch, read), (look, scale)) in
-            sketches.into_iter().zip(reads).zip(looks.into_iter().zip(scales))
-        {
-            inputs.push(sketch.planned(read, look, scale, base, job));
-        }
+        let has_holes = sketches.iter().any(Sketch::has_holes);
+        let decided = sketches.into_iter().zip(reads).zip(looks.into_iter().zip(scales));
+        let decided = decided.map(|((sketch, read), (look, scale))| Decided { sketch, read, look, scale });
+        let inputs = lay_out(decided, base, job);
         let ranges = ranges(&inputs, base, job.tile_size);
         let span = span(&inputs, resampling, job.tile_size);
-        let pyramid = Pyramid::new(base, min, span, ranges).ok_or_else(|| nothing(job))?;
+        let pyramid = Pyramid::new(base, min, span, &ranges).ok_or_else(|| nothing(job, has_holes))?;
         let bounds = (job.tiling == TilingScheme::WebMercatorQuad).then(|| bounds(&inputs));
+        let windows = inputs.iter().enumerate().flat_map(|(k, i)| i.windows.iter().map(move |w| (k, w)));
+        let places = Places::new(windows);
         let mut plan = Self {
             inputs,
+            places,
             look,
             mixed,
             sample_type,
@@ -98,7 +101,25 @@ fn told_of(tiles: &EncoderOptions, categorical: bool) -> impl Iterator<Item = St
     white.into_iter().chain(lossy)
 }
 
-fn nothing(job: &TileJob) -> Error {
+/// Looks at all inputs.
+fn sketches(job: &TileJob, guesses: &mut Vec<String>) -> Result<Vec<Sketch>> {
+    let outlines = survey::each(&job.inputs, job.readers, |_, spec| Outline::of(spec, job))?;
+    guesses.extend(outlines.iter().flat_map(|outline| outline.guesses.iter().cloned()));
+    let frames = frames(&outlines);
+    let many = outlines.len() > FEW;
+    let items: Vec<_> = outlines.iter().zip(&frames).collect();
+    let places = survey::each(&items, job.readers, |locators, (outline, frame)| {
+        Place::of(outline, frame.as_ref(), many, job, locators)
+    })?;
+    let all = outlines.into_iter().zip(places).zip(frames);
+    Ok(all.map(|((outline, place), frame)| Sketch::new(outline, place, frame)).collect())
+}
+
+/// Why there is nothing to make.
+fn nothing(job: &TileJob, has_holes: bool) -> Error {
+    if has_holes {
+        return empty(job);
+    }
     let extent =
         if job.bbox.is_some() { "the extent of --bbox" } else { "Web Mercator (85.06° S to 85.06° N)" };
     let all = if job.inputs.len() > 1 { "none of the inputs" } else { "the raster does not" };

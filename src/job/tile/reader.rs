@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use super::look::{Look, Renderer};
-use super::plan::{Plan, PlannedInput};
+use super::plan::{Part, Plan, PlannedInput};
 use crate::block::{Assembly, Block, Validity, interleaved_slice};
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::raster::chunks::{ChunkCache, ChunkKey};
-use crate::raster::{Locator, Source, Workspace};
+use crate::raster::{Locator, Locators, Source, Workspace};
 use crate::warp::coords::{CoordGrid, Position};
 use crate::warp::kernel::halo;
 use crate::warp::locate::locate;
 use crate::warp::pieces::pieces;
 use crate::window::Window;
 
-/// Most inputs a reader keeps open.
+/// Most rasters a reader keeps open.
 const OPEN_INPUTS: usize = 32;
 
 /// Source pixels for a part of a metatile.
@@ -39,28 +39,56 @@ pub struct Weft {
     pub strands: Vec<Strand>,
 }
 
-struct OpenInput {
-    index: usize,
-    source: Source,
-    locator: Locator,
-    renderer: Renderer,
-    used: u64,
+/// What was used last, of things that are opened when they are needed; the one used longest ago is closed when there are many.
+struct Recent<V> {
+    limit: usize,
+    clock: u64,
+    open: Vec<(usize, u64, V)>,
 }
 
-/// Reads inputs for metatiles, on one thread. Inputs are opened when first needed; the ones used longest ago are closed
-/// again when there are many.
+impl<V> Recent<V> {
+    fn new(limit: usize) -> Self {
+        Self { limit, clock: 0, open: Vec::new() }
+    }
+
+    fn get(&mut self, number: usize, make: impl FnOnce() -> Result<V>) -> Result<&mut V> {
+        self.clock += 1;
+        let found = self.open.iter().position(|(n, ..)| *n == number);
+        if found.is_none() {
+            let oldest = self.open.iter().enumerate().min_by_key(|(_, (_, used, _))| *used);
+            if let Some((oldest, _)) = oldest.filter(|_| self.open.len() >= self.limit) {
+                self.open.swap_remove(oldest);
+            }
+            self.open.push((number, 0, make()?));
+        }
+        let found = found.unwrap_or(self.open.len() - 1);
+        let (_, used, value) = &mut self.open[found];
+        *used = self.clock;
+        Ok(value)
+    }
+}
+
+/// The way to an input's pixels, and their look.
+struct Ways {
+    locator: Locator,
+    renderer: Renderer,
+}
+
+/// Reads inputs for metatiles, on one thread. Rasters are opened when first needed.
 pub struct TileReader<'a> {
     plan: &'a Plan,
     cache: &'a ChunkCache,
-    open: Vec<OpenInput>,
-    clock: u64,
+    locators: Locators,
+    ways: Recent<Ways>,
+    sources: Recent<Source>,
     work: Workspace,
 }
 
 impl<'a> TileReader<'a> {
     /// A reader that has nothing open yet.
     pub fn new(plan: &'a Plan, cache: &'a ChunkCache) -> Self {
-        Self { plan, cache, open: Vec::new(), clock: 0, work: Workspace::default() }
+        let (ways, sources) = (Recent::new(OPEN_INPUTS), Recent::new(OPEN_INPUTS));
+        Self { plan, cache, locators: Locators::default(), ways, sources, work: Workspace::default() }
     }
 
     /// Reads what a metatile needs.
@@ -71,14 +99,13 @@ impl<'a> TileReader<'a> {
         let window = self.plan.window(metatile);
         let mut strands = Vec::new();
         for (index, input) in self.plan.touching(&window) {
-            let open = self.opened(index, input)?;
-            let open = &mut self.open[open];
-            let grid = Arc::new(coordinates(self.plan, input, &mut open.locator, window)?);
+            let ways = self.ways.get(index, || ways(self.plan, input, &mut self.locators))?;
+            let grid = Arc::new(coordinates(self.plan, input, &mut ways.locator, window)?);
             for piece in pieces(&grid, input.size, self.plan.resampling) {
-                let source = fetch(self.cache, index, input, &open.source, &mut self.work, piece.source)?;
+                let source = gather(self.cache, input, &mut self.sources, &mut self.work, piece.source)?;
                 if !source.validity.is_empty() {
                     let source = if self.plan.mixed {
-                        open.renderer.render_as(source, self.plan.bands)
+                        ways.renderer.render_as(source, self.plan.bands)
                     } else {
                         source
                     };
@@ -88,30 +115,24 @@ impl<'a> TileReader<'a> {
         }
         Ok(Weft { metatile, strands })
     }
+}
 
-    /// Position in `self.open` of an input.
-    fn opened(&mut self, index: usize, input: &PlannedInput) -> Result<usize> {
-        self.clock += 1;
-        if let Some(found) = self.open.iter().position(|o| o.index == index) {
-            self.open[found].used = self.clock;
-            return Ok(found);
+fn ways(plan: &Plan, input: &PlannedInput, locators: &mut Locators) -> Result<Ways> {
+    let locator = match (plan.bounds, input.parts.first()) {
+        (Some(_), Some(part)) => {
+            locators.locator(&part.spec, &input.georeferencing, input.full, input.frame.as_ref())?
         }
-        if self.open.len() >= OPEN_INPUTS
-            && let Some((oldest, _)) = self.open.iter().enumerate().min_by_key(|(_, o)| o.used)
-        {
-            self.open.swap_remove(oldest);
-        }
-        let source = Source::open(&input.spec, &input.description, &input.selection, input.level)?;
-        if source.size() != input.size {
-            return Err(input.spec.error("changed while it was being read"));
-        }
-        let locator = match self.plan.bounds {
-            Some(_) => input.spec.locator(&input.description.georeferencing, input.description.size)?,
-            None => Locator::pixels(),
-        };
-        let renderer = Renderer::new(&input.look, input.selection.sample_type);
-        self.open.push(OpenInput { index, source, locator, renderer, used: self.clock });
-        Ok(self.open.len() - 1)
+        _ => Locator::pixels(),
+    };
+    Ok(Ways { locator, renderer: Renderer::new(&input.look, input.selection.sample_type) })
+}
+
+fn open(input: &PlannedInput, part: &Part) -> Result<Source> {
+    let source = Source::open(&part.spec, &part.description, &input.selection, part.level)?;
+    if source.size() == part.place.size() {
+        Ok(source)
+    } else {
+        Err(part.spec.error("changed while it was being read"))
     }
 }
 
@@ -125,7 +146,7 @@ fn coordinates(
     // The edge of the Web Mercator square is ambiguous: the antimeridian is both 180° and −180°.
     let within = plan.grid.bounds().expanded(if plan.bounds.is_some() { -1e-5 } else { 0.0 });
     let step = plan.grid.resolution(plan.pyramid.base(), plan.tile_size);
-    let full = input.description.size;
+    let full = input.full;
     let (rx, ry) =
         (input.size.width as f64 / full.width as f64, input.size.height as f64 / full.height as f64);
     let mut map = |points: &mut [Position]| {
@@ -143,29 +164,54 @@ fn coordinates(
         .ok_or_else(|| Error::Internal(format!("metatile {window} is not aligned to cells")))
 }
 
-/// A window of an input, put together from shared chunks.
+/// A window of an input, put together from those of its parts.
+fn gather(
+    cache: &ChunkCache,
+    input: &PlannedInput,
+    sources: &mut Recent<Source>,
+    work: &mut Workspace,
+    window: Window,
+) -> Result<Block> {
+    if let [part] = &input.parts[..] {
+        return fetch(cache, input, part, sources, work, window);
+    }
+    let bands = input.selection.bands.len();
+    let mut assembly = Assembly::uncovered(window, input.selection.sample_type, bands);
+    for number in input.places.touching(&window) {
+        let part = &input.parts[number];
+        let Window { x, y, .. } = part.place;
+        let mut block =
+            fetch(cache, input, part, sources, work, part.place.intersection(&window).moved(-x, -y))?;
+        block.window = block.window.moved(x, y);
+        assembly.lay(&block);
+    }
+    assembly.finish().ok_or_else(|| Error::Internal(format!("parts leave a gap in {window}")))
+}
+
+/// A window of a raster, put together from shared chunks. It is opened only when one of them is not in the cache.
 fn fetch(
     cache: &ChunkCache,
-    index: usize,
     input: &PlannedInput,
-    source: &Source,
+    part: &Part,
+    sources: &mut Recent<Source>,
     work: &mut Workspace,
     window: Window,
 ) -> Result<Block> {
     let bands = input.selection.bands.len();
     let mut assembly = Assembly::new(window, input.selection.sample_type, bands);
-    for (column, row) in input.layout.covering(&window) {
-        let chunk =
-            cache.get(ChunkKey { input: index, index: input.layout.index(column, row) }, |spare| {
-                let block = source.read_with(input.layout.window(column, row), work, spare)?;
-                if let Some(metres) = &input.metres {
-                    return Ok(metres.apply(block));
-                }
-                Ok(match &input.look {
-                    Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),
-                    _ => block,
-                })
-            })?;
+    for (column, row) in part.layout.covering(&window) {
+        let key = ChunkKey { input: part.number, index: part.layout.index(column, row) };
+        let chunk = cache.get(key, |spare| {
+            let source = sources.get(part.number, || open(input, part))?;
+            let block = source.read_with(part.layout.window(column, row), work, spare)?;
+            if let Some(metres) = &input.metres {
+                return Ok(metres.apply(block));
+            }
+            Ok(match &input.look {
+                Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),
+                _ => block,
+            })
+        })?;
         assembly.add(&chunk);
     }
     assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))

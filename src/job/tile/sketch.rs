@@ -1,17 +1,139 @@
-//! A first look at an input, before zooms are decided.
+//! A first look at an input, before zooms are decided: what it is, then where it lies.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::look::{self, Look};
-use super::plan::PlannedInput;
 use super::terrain::Metres;
 use super::{TileJob, TilingScheme};
 use crate::error::Result;
 use crate::grid::{Bounds, TileGrid, WEB_MERCATOR_HALF as HALF, mercator};
-use crate::raster::chunks::ChunkLayout;
+use crate::raster::coverage::Coverage;
 use crate::raster::source::Selection;
-use crate::raster::{Description, Locator, SourceSpec};
+use crate::raster::{Description, Frame, Locator, Locators, SourceSpec};
 use crate::warp::coords::Position;
-use crate::warp::footprint::{Footprint, footprint};
-use crate::window::Size;
+use crate::warp::footprint::{Footprint, footprint, quick_footprint};
+use crate::window::{Size, Window};
+
+/// What an input is.
+pub(super) struct Outline {
+    pub(super) spec: SourceSpec,
+    pub(super) description: Description,
+    pub(super) selection: Selection,
+    pub(super) look: Look,
+    pub(super) metres: Option<Metres>,
+    /// What was decided about it in the user's place.
+    pub(super) guesses: Vec<String>,
+    /// The pixels that may hold data, where the file tells.
+    data: Option<Vec<Window>>,
+}
+
+impl Outline {
+    /// Opens an input and finds out what it is.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] when it cannot be tiled.
+    pub(super) fn of(spec: &SourceSpec, job: &TileJob) -> Result<Self> {
+        let description = spec.describe()?;
+        let chosen = match &job.terrain {
+            Some(terrain) => {
+                terrain.choose(&description, job.tile_size).map(|(s, l, m, g)| (s, l, Some(m), g))
+            }
+            None => look::choose(&description).map(|(s, l, g)| (s, l, None, g.into_iter().collect())),
+        };
+        let (selection, look, metres, guessed): (_, _, _, Vec<String>) = chosen.map_err(|e| spec.error(e))?;
+        check_blocks(spec, &description, &selection, job.memory)?;
+        let Coverage { data, zeros } = Coverage::of(spec, &description, &selection)?;
+        // Holes are worth a word when they are most of the picture.
+        let holes = (zeros > 0.5).then(|| {
+            let percent = (zeros * 100.0).floor();
+            format!("holes of the file, {percent} % of it, shown as the zeros they hold (--src-nodata 0 to leave them out)")
+        });
+        let said = guessed.into_iter().chain(holes);
+        let guesses = said.map(|g| format!("{}: {g}", spec.path.display())).collect();
+        Ok(Self { spec: spec.clone(), description, selection, look, metres, guesses, data })
+    }
+
+    fn frame(&self) -> Option<Frame> {
+        Frame::of(&self.description.georeferencing, self.description.size)
+    }
+}
+
+/// For each input a frame around all inputs of its CRS, if there are others: they share its transformation to the map.
+pub(super) fn frames(outlines: &[Outline]) -> Vec<Option<Arc<Frame>>> {
+    let own: Vec<Option<Frame>> = outlines.iter().map(Outline::frame).collect();
+    let mut groups: HashMap<(&str, bool), Vec<usize>> = HashMap::new();
+    for (number, (frame, outline)) in own.iter().zip(outlines).enumerate() {
+        if let Some(frame) = frame {
+            groups.entry((&frame.wkt, outline.spec.src_crs.is_some())).or_default().push(number);
+        }
+    }
+    let mut frames = vec![None; outlines.len()];
+    for numbers in groups.into_values().filter(|numbers| numbers.len() > 1) {
+        let members: Vec<&Frame> = numbers.iter().filter_map(|n| own[*n].as_ref()).collect();
+        let around = Frame::around(&members).map(Arc::new);
+        for number in numbers {
+            frames[number].clone_from(&around);
+        }
+    }
+    frames
+}
+
+/// Where an input lies.
+pub(super) struct Place {
+    grid: TileGrid,
+    footprint: Footprint,
+    /// Where in the footprint data may lie, where the file tells.
+    data: Option<Vec<Bounds>>,
+    /// At positions all over the footprint, how many columns and rows of pixels a unit of the grid spans.
+    gradients: Vec<(f64, f64)>,
+}
+
+impl Place {
+    /// Finds out where an input lies. Of `many`, no more is computed than is needed.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] when it has no place on the map.
+    pub(super) fn of(
+        outline: &Outline,
+        frame: Option<&Arc<Frame>>,
+        many: bool,
+        job: &TileJob,
+        locators: &mut Locators,
+    ) -> Result<Self> {
+        let (spec, size) = (&outline.spec, outline.description.size);
+        if job.tiling == TilingScheme::Raster {
+            let (grid, _) = TileGrid::raster(size.width, size.height, job.tile_size);
+            let bounds = |w: &Window| Bounds {
+                west: w.x as f64,
+                south: -(w.bottom() as f64),
+                east: w.right() as f64,
+                north: -(w.y as f64),
+            };
+            let footprint = Footprint { ranges: vec![bounds(&size.window())], resolution: 1.0, slack: 0.0 };
+            let data = outline.data.as_ref().map(|windows| windows.iter().map(bounds).collect());
+            let gradients = gradients(&footprint, &mut Locator::pixels());
+            return Ok(Self { grid, footprint, data, gradients });
+        }
+        let mut locator = locators.locator(spec, &outline.description.georeferencing, size, frame)?;
+        let mut carry = |points: &mut [Position]| locator.to_coordinates(points);
+        let found =
+            if many { quick_footprint(size.window(), &mut carry) } else { footprint(size, &mut carry) };
+        let footprint = found.ok_or_else(|| {
+            spec.error(
+                "no part of it can be carried over to Web Mercator (85.06° S to 85.06° N): no tiles to make",
+            )
+        })?;
+        let mut carried = |window: &Window| {
+            let found = quick_footprint(*window, &mut carry);
+            found.map(|f| f.ranges.iter().map(|b| b.expanded(f.slack)).collect::<Vec<_>>())
+        };
+        let data = outline.data.as_ref();
+        let data = data.map(|windows| windows.iter().filter_map(&mut carried).flatten().collect());
+        let gradients = gradients(&footprint, &mut locator);
+        Ok(Self { grid: TileGrid::WEB_MERCATOR, footprint, data, gradients })
+    }
+}
 
 /// What is known of an input before zooms are decided.
 pub(super) struct Sketch {
@@ -22,7 +144,10 @@ pub(super) struct Sketch {
     pub(super) metres: Option<Metres>,
     pub(super) grid: TileGrid,
     pub(super) footprint: Footprint,
-    locator: Locator,
+    /// Around the inputs of its CRS.
+    pub(super) frame: Option<Arc<Frame>>,
+    data: Option<Vec<Bounds>>,
+    gradients: Vec<(f64, f64)>,
 }
 
 /// Which overview is read, and its size.
@@ -33,23 +158,11 @@ pub(super) struct Read {
 }
 
 impl Sketch {
-    /// Opens an input and finds out what it is and where it lies.
-    ///
-    /// # Errors
-    /// [`crate::Error::Input`] when it cannot be tiled.
-    pub(super) fn of(spec: &SourceSpec, job: &TileJob, guesses: &mut Vec<String>) -> Result<Self> {
-        let description = spec.describe()?;
-        let chosen = match &job.terrain {
-            Some(terrain) => {
-                terrain.choose(&description, job.tile_size).map(|(s, l, m, g)| (s, l, Some(m), g))
-            }
-            None => look::choose(&description).map(|(s, l, g)| (s, l, None, g.into_iter().collect())),
-        };
-        let (selection, look, metres, guessed): (_, _, _, Vec<String>) = chosen.map_err(|e| spec.error(e))?;
-        guesses.extend(guessed.iter().map(|g| format!("{}: {g}", spec.path.display())));
-        let (grid, footprint, locator) = place(spec, &description, job)?;
-        check_blocks(spec, &description, &selection, job.memory)?;
-        Ok(Self { spec: spec.clone(), description, selection, look, metres, grid, footprint, locator })
+    /// An input with its place.
+    pub(super) fn new(outline: Outline, place: Place, frame: Option<Arc<Frame>>) -> Self {
+        let Outline { spec, description, selection, look, metres, .. } = outline;
+        let Place { grid, footprint, data, gradients } = place;
+        Self { spec, description, selection, look, metres, grid, footprint, frame, data, gradients }
     }
 
     /// Whether the samples of two inputs mean the same.
@@ -81,31 +194,13 @@ impl Sketch {
         self.grid.resolution(z, tile_size) / self.footprint.resolution
     }
 
-    /// The largest extension of a target pixel in pixels of what is read, on a lattice over the footprint.
-    pub(super) fn largest_scale(&mut self, z: u8, tile_size: usize, read: Size) -> f64 {
-        const SIDE: usize = 9;
+    /// The largest extension of a target pixel in pixels of what is read, all over the footprint.
+    pub(super) fn largest_scale(&self, z: u8, tile_size: usize, read: Size) -> f64 {
         let step = self.grid.resolution(z, tile_size);
-        let mut points = Vec::new();
-        for b in &self.footprint.ranges {
-            for k in 0..SIDE * SIDE {
-                let at = |i: usize| (i as f64 + 0.5) / SIDE as f64;
-                let x = b.west + (b.east - b.west) * at(k % SIDE);
-                let y = b.south + (b.north - b.south) * at(k / SIDE);
-                points.extend([(x, y), (x + step, y), (x, y + step)].map(|(x, y)| Position { x, y }));
-            }
-        }
-        self.locator.to_pixels(&mut points);
         let full = self.description.size;
         let (rx, ry) = (read.width as f64 / full.width as f64, read.height as f64 / full.height as f64);
-        let mut scales: Vec<f64> = points
-            .chunks_exact(3)
-            .filter(|p| p.iter().all(|p| p.is_some()))
-            .map(|p| {
-                let x = (p[1].x - p[0].x).abs() + (p[2].x - p[0].x).abs();
-                let y = (p[1].y - p[0].y).abs() + (p[2].y - p[0].y).abs();
-                (x * rx).max(y * ry)
-            })
-            .collect();
+        let mut scales: Vec<f64> =
+            self.gradients.iter().map(|(x, y)| (x * step * rx).max(y * step * ry)).collect();
         scales.sort_by(f64::total_cmp);
         let mean = self.scale(z, tile_size) * rx.max(ry);
         // Jumps of the projection are no scale.
@@ -113,38 +208,31 @@ impl Sketch {
         scales.into_iter().rfind(|s| *s <= 8.0 * typical).unwrap_or(mean).max(mean)
     }
 
-    /// The input as the plan takes it, once the base level is known.
-    pub(super) fn planned(self, read: Read, look: Look, scale: f64, base: u8, job: &TileJob) -> PlannedInput {
+    /// Where it lies within the box asked for, and the pixels of the base level it may touch.
+    pub(super) fn extent(&self, scale: f64, base: u8, job: &TileJob) -> (Vec<Bounds>, Vec<Window>) {
         let step = self.grid.resolution(base, job.tile_size);
         let wanted: Vec<Bounds> = job.bbox.map_or_else(|| vec![self.grid.bounds()], mercator_boxes);
         let within = |grow: f64| {
             let grown = self.footprint.ranges.iter().map(move |b| b.expanded(grow));
             grown.flat_map(|b| wanted.iter().filter_map(move |w| b.intersection(w)))
         };
-        let windows = within(self.footprint.slack)
-            .map(|b| self.grid.pixels(&b, step))
-            .filter(|w| !w.is_empty())
-            .collect();
-        let extent = within(0.0).collect();
-        let pixel_bytes = self.selection.sample_type.bytes() * self.selection.bands.len() + 1;
-        let block = match read.level {
-            // Overviews of tiled files are tiled; their blocks are read when they are opened.
-            Some(_) if self.description.block.width >= self.description.size.width => Size::new(512, 512),
-            _ => self.description.block,
+        let pixels = |b: Bounds| self.grid.pixels(&b, step);
+        let whole = within(self.footprint.slack);
+        let windows = match &self.data {
+            None => whole.map(pixels).filter(|w| !w.is_empty()).collect(),
+            Some(data) => {
+                // Kernels reach a few pixels over the edge of the data, source or target pixels, whichever are larger.
+                let reach = step * (4.0 + 4.0 / scale);
+                let beside = |b: Bounds| data.iter().filter_map(move |d| d.expanded(reach).intersection(&b));
+                whole.flat_map(beside).map(pixels).filter(|w| !w.is_empty()).collect()
+            }
         };
-        PlannedInput {
-            layout: ChunkLayout::new(read.size, block, pixel_bytes),
-            size: read.size,
-            level: read.level,
-            spec: self.spec,
-            description: self.description,
-            selection: self.selection,
-            look,
-            metres: self.metres,
-            extent,
-            windows,
-            scale,
-        }
+        (within(0.0).collect(), windows)
+    }
+
+    /// Whether the file tells of holes.
+    pub(super) fn has_holes(&self) -> bool {
+        self.data.is_some()
     }
 
     /// Where it lies, in units of the grid.
@@ -164,26 +252,27 @@ fn mercator_boxes(b: Bounds) -> Vec<Bounds> {
     }
 }
 
-/// The grid of the tiles, where in it a raster lies, and the way between them.
-fn place(
-    spec: &SourceSpec,
-    description: &Description,
-    job: &TileJob,
-) -> Result<(TileGrid, Footprint, Locator)> {
-    let size = description.size;
-    if job.tiling == TilingScheme::Raster {
-        let (grid, _) = TileGrid::raster(size.width, size.height, job.tile_size);
-        let whole = Bounds { west: 0.0, south: -(size.height as f64), east: size.width as f64, north: 0.0 };
-        let footprint = Footprint { ranges: vec![whole], resolution: 1.0, slack: 0.0 };
-        return Ok((grid, footprint, Locator::pixels()));
+/// How many columns and rows of a raster a unit of the grid spans, on a lattice over the footprint.
+fn gradients(footprint: &Footprint, locator: &mut Locator) -> Vec<(f64, f64)> {
+    const SIDE: usize = 9;
+    let step = footprint.resolution;
+    let mut points = Vec::new();
+    for b in &footprint.ranges {
+        for k in 0..SIDE * SIDE {
+            let at = |i: usize| (i as f64 + 0.5) / SIDE as f64;
+            let x = b.west + (b.east - b.west) * at(k % SIDE);
+            let y = b.south + (b.north - b.south) * at(k / SIDE);
+            points.extend([(x, y), (x + step, y), (x, y + step)].map(|(x, y)| Position { x, y }));
+        }
     }
-    let mut locator = spec.locator(&description.georeferencing, size)?;
-    let footprint = footprint(size, |points| locator.to_coordinates(points)).ok_or_else(|| {
-        spec.error(
-            "no part of it can be carried over to Web Mercator (85.06° S to 85.06° N): no tiles to make",
-        )
-    })?;
-    Ok((TileGrid::WEB_MERCATOR, footprint, locator))
+    locator.to_pixels(&mut points);
+    let known = points.chunks_exact(3).filter(|p| p.iter().all(|p| p.is_some()));
+    let spans = known.map(|p| {
+        let x = (p[1].x - p[0].x).abs() + (p[2].x - p[0].x).abs();
+        let y = (p[1].y - p[0].y).abs() + (p[2].y - p[0].y).abs();
+        (x / step, y / step)
+    });
+    spans.collect()
 }
 
 /// Refuses blocks of the file that would take most of the memory by themselves.

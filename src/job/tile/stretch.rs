@@ -3,13 +3,16 @@
 use super::TileJob;
 use super::look::Look;
 use super::sketch::Sketch;
+use super::survey;
 use crate::block::{Block, Sample, SampleType, Validity};
 use crate::error::Result;
 use crate::raster::Source;
 use crate::raster::chunks::ChunkLayout;
 
-/// Windows that are read of each input.
+/// Windows that are read of each input, at most.
 const WINDOWS: usize = 64;
+/// Windows that are read of all inputs, about.
+const ALL_WINDOWS: usize = 512;
 /// Values that are kept of each window, at most.
 const VALUES: usize = 16_384;
 /// The overview to sample is the coarsest with at least this many pixels along its longer side.
@@ -35,10 +38,10 @@ pub(super) fn settle(
         return Ok(());
     }
     let open = |look: &Look| matches!(look, Look::Stretch { min, .. } if min.is_nan());
-    let mut values = Vec::new();
-    for (sketch, _) in sketches.iter().zip(looks.iter()).filter(|(_, look)| open(look)) {
-        values.extend(sample(sketch)?);
-    }
+    let sampled: Vec<&Sketch> =
+        sketches.iter().zip(looks.iter()).filter(|(_, look)| open(look)).map(|(sketch, _)| sketch).collect();
+    let windows = (ALL_WINDOWS / sampled.len().max(1)).clamp(1, WINDOWS);
+    let mut values = survey::each(&sampled, job.readers, |_, sketch| sample(sketch, windows))?.concat();
     if !looks.iter().any(open) {
         return Ok(());
     }
@@ -70,8 +73,8 @@ fn percentiles(sorted: &[f64]) -> Option<(f64, f64)> {
     Some(if first < last { (first, last) } else { (low - 0.5, low + 0.5) })
 }
 
-/// Valid values of windows spread evenly over the raster; windows further on when all of these are empty.
-fn sample(sketch: &Sketch) -> Result<Vec<f64>> {
+/// Valid values of about so many windows spread evenly over the raster; windows further on when all of these are empty.
+fn sample(sketch: &Sketch, windows: usize) -> Result<Vec<f64>> {
     let overviews = sketch.description.overviews.iter().enumerate();
     let level = overviews
         .filter(|(_, size)| size.width.max(size.height) >= OVERVIEW)
@@ -81,11 +84,11 @@ fn sample(sketch: &Sketch) -> Result<Vec<f64>> {
     let bytes = sketch.selection.bands.len() * sketch.selection.sample_type.bytes();
     let layout = ChunkLayout::new(source.size(), sketch.description.block, bytes);
     let all: Vec<_> = layout.covering(&source.size().window()).collect();
-    let stride = all.len().div_ceil(WINDOWS);
+    let stride = all.len().div_ceil(windows);
     let (first, rest): (Vec<_>, Vec<_>) = (0..all.len()).partition(|i| i % stride == stride / 2);
     let mut values = Vec::new();
-    for (windows, index) in first.iter().chain(&rest).enumerate() {
-        if windows >= first.len() && !values.is_empty() {
+    for (read, index) in first.iter().chain(&rest).enumerate() {
+        if read >= first.len() && !values.is_empty() {
             break;
         }
         let (column, row) = all[*index];

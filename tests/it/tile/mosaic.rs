@@ -118,3 +118,62 @@ fn inputs_of_different_kinds_keep_their_colours() {
     }
     assert!(seen.iter().all(|n| *n > 1000), "{seen:?}");
 }
+
+/// The picture of `testdata/rgb.tif` cut into pieces as wide and high as the cuts say, some of them overlapping.
+fn pieces(folder: &Path, columns: &[(usize, usize)], rows: &[(usize, usize)]) -> Vec<PathBuf> {
+    let source = gdal::Dataset::open(testdata("rgb.tif")).expect("opens");
+    let place = source.geo_transform().expect("has a place");
+    let mut all = Vec::new();
+    for &(y, height) in rows {
+        for &(x, width) in columns {
+            let read = |band| {
+                let band = source.rasterband(band).expect("has three bands");
+                let window = ((x as isize, y as isize), (width, height), (width, height));
+                band.read_as::<u8>(window.0, window.1, window.2, None).expect("reads").data().to_vec()
+            };
+            let (west, north) = (place[0] + x as f64 * place[1], place[3] + y as f64 * place[5]);
+            let spec = Spec {
+                geotransform: Some([west, place[1], 0.0, north, 0.0, place[5]]),
+                options: &["PHOTOMETRIC=RGB"],
+                ..plain((width, height), 1.0, 0.0, 0.0)
+            };
+            all.push(raster(folder, &format!("{x}_{y}.tif"), &spec, (1..=3).map(read).collect()));
+        }
+    }
+    all
+}
+
+#[test]
+fn pieces_of_a_raster_make_the_tiles_of_the_whole() {
+    let dir = scratch();
+    let source = gdal::Dataset::open(testdata("rgb.tif")).expect("opens");
+    let (width, height) = source.raster_size();
+    let columns = [(0, 100), (100, 57), (140, width - 140)];
+    let rows = [(0, 33), (33, 120), (150, height - 150)];
+    let pieces = pieces(dir.path(), &columns, &rows);
+    let pieces: Vec<&Path> = pieces.iter().map(PathBuf::as_path).collect();
+    for method in ["bilinear", "cubic", "average"] {
+        let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+        tile(&[&testdata("rgb.tif")], &whole, &["-r", method, "--overwrite"]);
+        tile(&pieces, &parts, &["-r", method, "--overwrite"]);
+        assert!(read_tiles(&whole) == read_tiles(&parts), "{method}: pieces leave seams");
+    }
+}
+
+#[test]
+fn the_first_input_that_cannot_be_read_is_named_whatever_the_threads() {
+    let dir = scratch();
+    let pieces =
+        pieces(dir.path(), &[(0, 50), (50, 50), (100, 50), (150, 50)], &[(0, 50), (50, 50), (100, 50)]);
+    for broken in [9, 4] {
+        std::fs::write(&pieces[broken], "no raster").expect("written");
+    }
+    let output = dir.path().join("set");
+    for threads in ["1", "8"] {
+        let args = ["tile", "-q", "-j", threads].map(std::ffi::OsStr::new);
+        let paths = pieces.iter().chain([&output]).map(|p| p.as_os_str());
+        let failed = run(args.into_iter().chain(paths));
+        let name = pieces[4].file_name().expect("has a name").to_string_lossy().into_owned();
+        assert!(failed.failure(3).contains(&name), "{failed:?}");
+    }
+}
