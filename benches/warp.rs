@@ -25,13 +25,17 @@ fn main() {
                 let name = |t: &str| format!("{method} {scale} {map} {t}");
                 warped::<u8>(&filter, &name("u8×3"), 3, method, scale, turn, false);
                 warped::<u8>(&filter, &name("u8×1"), 1, method, scale, turn, false);
+                warped::<f32>(&filter, &name("f32×1"), 1, method, scale, turn, false);
                 if turn == 0.0 {
                     continue;
                 }
                 warped::<u8>(&filter, &name("u8×3 holes"), 3, method, scale, turn, true);
                 warped::<u8>(&filter, &name("u8×4"), 4, method, scale, turn, false);
+                warped::<u8>(&filter, &name("u8×2"), 2, method, scale, turn, false);
                 warped::<u16>(&filter, &name("u16×1"), 1, method, scale, turn, false);
-                warped::<f32>(&filter, &name("f32×1"), 1, method, scale, turn, false);
+                warped::<i16>(&filter, &name("i16×1"), 1, method, scale, turn, false);
+                warped::<i16>(&filter, &name("i16×1 holes"), 1, method, scale, turn, true);
+                warped::<f32>(&filter, &name("f32×1 holes"), 1, method, scale, turn, true);
             }
         }
     }
@@ -42,7 +46,9 @@ fn main() {
         halved::<u8>(&filter, &format!("{method} u8×4"), 4, method, false);
         halved::<u8>(&filter, &format!("{method} u8×3 holes"), 3, method, true);
         halved::<u16>(&filter, &format!("{method} u16×1"), 1, method, false);
+        halved::<i16>(&filter, &format!("{method} i16×1"), 1, method, false);
         halved::<f32>(&filter, &format!("{method} f32×1"), 1, method, false);
+        halved::<f32>(&filter, &format!("{method} f32×1 holes"), 1, method, true);
     }
 }
 

@@ -48,6 +48,19 @@ pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     kernel.run()
 }
 
+/// Like [`dispatch`], with AVX-512 where that is there; for kernels of a few loops, not to compile everything three times.
+#[inline(always)]
+pub fn dispatch_widest<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512(level) {
+        // SAFETY: the processor has the instructions, as was just asked.
+        return unsafe { avx512::run(kernel) };
+    }
+    let _ = level;
+    // Compiled for whatever the caller is compiled for.
+    kernel.run()
+}
+
 /// Whether AVX2 is there and wanted.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
@@ -96,23 +109,6 @@ pub fn truncate_f64(value: f64, low: f64, high: f64) -> i32 {
     let value = if value < high { value } else { high };
     // SAFETY: as above.
     unsafe { value.to_int_unchecked() }
-}
-
-/// `L` consecutive values from `start` on, zeros beyond the end: one comparison where slicing takes two.
-#[inline(always)]
-pub fn load<T: Copy + Default, const L: usize>(values: &[T], start: usize) -> [T; L] {
-    if start < (values.len() + 1).saturating_sub(L) {
-        // SAFETY: start + L ≤ len, as was just asked, and an array has the alignment of its values.
-        unsafe { values.as_ptr().add(start).cast::<[T; L]>().read() }
-    } else {
-        load_end(values, start)
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn load_end<T: Copy + Default, const L: usize>(values: &[T], start: usize) -> [T; L] {
-    std::array::from_fn(|l| values.get(start.saturating_add(l)).copied().unwrap_or_default())
 }
 
 /// 32 pixels' taps: `N` × `N` source pixels each, `B` samples to a pixel.
@@ -371,18 +367,6 @@ mod tests {
                 assert_eq!(weights[1][i], (part - both) as u32 | (both as u32) << 16);
             }
         }
-    }
-
-    #[test]
-    fn loads_end_with_zeros() {
-        let values = [1u16, 2, 3, 4, 5];
-        assert_eq!(load(&values, 0), [1, 2, 3, 4, 5]);
-        assert_eq!(load(&values, 1), [2, 3, 4, 5]);
-        assert_eq!(load(&values, 2), [3, 4, 5, 0]);
-        assert_eq!(load(&values, 5), [0, 0]);
-        assert_eq!(load(&values, usize::MAX), [0, 0]);
-        assert_eq!(load(&values, 0), [1, 2, 3, 4, 5, 0]);
-        assert_eq!(load::<u8, 1>(&[], 0), [0]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 #[allow(clippy::wildcard_imports, reason = "some forty instructions, each named for what it does")]
 use std::arch::x86_64::*;
 
-use super::{HALF_2X2, HALF_4X4, HALF_COLUMN, TapRows, avx2};
+use super::{HALF_2X2, HALF_4X4, HALF_COLUMN, Kernel, TapRows, avx2};
 
 /// The lower byte of each 16-bit integer.
 const EVEN: __mmask64 = 0x5555_5555_5555_5555;
@@ -14,6 +14,12 @@ const EVEN: __mmask64 = 0x5555_5555_5555_5555;
 const FIRST: __mmask64 = 0x1111_1111_1111_1111;
 /// The third byte of each lane.
 const THIRD: __mmask64 = 0x4444_4444_4444_4444;
+
+/// Runs a kernel compiled for these instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+pub fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
+}
 
 /// 64 bytes from `start` on, zeros beyond the end.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]

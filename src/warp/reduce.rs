@@ -346,15 +346,17 @@ impl<T: Mean> Kernel for Picked<'_, T> {
     }
 }
 
-/// The same as [`mode`] of four pixels that are all covered, without branches.
+/// The same as [`mode`] of four pixels that are all covered, without branches: one that occurs twice has at most one
+/// rival, which comes later or is among those that were asked before.
 #[inline(always)]
 fn modal<T: Mean>(pixels: [&[T]; 4]) -> usize {
     let same = |i: usize, j: usize| {
-        u8::from(pixels[i].iter().zip(pixels[j]).fold(true, |same, (a, b)| same & a.same_bits(*b)))
+        pixels[i].iter().zip(pixels[j]).fold(true, |same, (a, b)| same & a.same_bits(*b))
     };
-    let (first, second, third) = (same(0, 1) + same(0, 2) + same(0, 3), same(1, 2) + same(1, 3), same(2, 3));
-    let later = if second >= third { 1 } else { 2 };
-    if first >= second && first >= third { 0 } else { later }
+    let first = same(0, 1) | same(0, 2) | same(0, 3);
+    let second = same(1, 2) | same(1, 3);
+    let later = if second { 1 } else { usize::from(same(2, 3)) * 2 };
+    if first { 0 } else { later }
 }
 
 /// The four pixels in row-major order.

@@ -6,12 +6,14 @@
 
 use super::canvas::{Rows, compose};
 use super::fixed::{self, Bytes};
+use super::patch::{Area, Patch};
 use super::pixel::{Pixel, Real};
 use super::source::Source;
+use super::sums::{four_taps, grow, sum_columns, sum_row_band, sum_rows};
 use super::weights::{Axis, Taps};
 use super::{CELL, Cell, CoordGrid, Edges, Window, for_cells};
 use crate::resampling::Resampling;
-use crate::simd::{Kernel, Level, dispatch, load};
+use crate::simd::{Kernel, Level, dispatch};
 
 /// Positions that differ by less than this along an axis share weights, in source pixels: the columns of a cell in x,
 /// the pixels of a row in y.
@@ -39,6 +41,8 @@ struct Scratch<T: Pixel> {
     work: fixed::Work,
     /// A row of pixels some of which are used.
     row: Vec<T>,
+    /// The source pixels of a cell in the type of sums.
+    patch: Patch<T::Sum>,
 }
 
 /// Resamples all cells of a piece.
@@ -60,6 +64,7 @@ pub(super) fn convolve<T: Pixel>(
         values: Vec::new(),
         work: fixed::Work::new(),
         row: Vec::new(),
+        patch: Patch { area: Area::NONE, samples: Vec::new() },
     };
     for_cells(grid, piece, |column, row| {
         let (sx, sy) = grid.scale(column, row);
@@ -70,9 +75,11 @@ pub(super) fn convolve<T: Pixel>(
         match (source.bands, x.taps(), y.taps()) {
             (1, 2, 2) => dispatch(level, Build::<T, 1, 2>(cell, rows, &mut scratch)),
             (1, 4, 4) => dispatch(level, Build::<T, 1, 4>(cell, rows, &mut scratch)),
+            (1, 6, 6) => dispatch(level, Build::<T, 1, 6>(cell, rows, &mut scratch)),
             (1, ..) => dispatch(level, Build::<T, 1, 0>(cell, rows, &mut scratch)),
             (3, 2, 2) => dispatch(level, Build::<T, 3, 2>(cell, rows, &mut scratch)),
             (3, 4, 4) => dispatch(level, Build::<T, 3, 4>(cell, rows, &mut scratch)),
+            (3, 6, 6) => dispatch(level, Build::<T, 3, 6>(cell, rows, &mut scratch)),
             (3, ..) => dispatch(level, Build::<T, 3, 0>(cell, rows, &mut scratch)),
             (4, 2, 2) => dispatch(level, Build::<T, 4, 2>(cell, rows, &mut scratch)),
             (4, 4, 4) => dispatch(level, Build::<T, 4, 4>(cell, rows, &mut scratch)),
@@ -113,11 +120,12 @@ impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N>
         scratch.x.forget();
         scratch.work.forget();
         let bytes = cell.fixed::<B, N>();
-        let found = cell.look();
+        let (found, area) = cell.look();
         if found == Found::Nothing {
             return;
         }
-        let interior = found == Found::Everything;
+        let together = bytes.is_some() || scratch.patch.fill(cell.source, area);
+        let interior = found == Found::Everything && together;
         for line in 0..CELL {
             if !grid.cell_row_at(cell.level, cell.column, cell.row, line, &mut xs, &mut ys) {
                 return;
@@ -133,13 +141,13 @@ impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N>
                 continue;
             }
             // In many maps x hardly depends on the line.
-            cell.x.refill(&xs, cell.source.window.x, &mut scratch.x, LEVEL);
-            cell.y.fill(&ys, cell.source.window.y, &mut scratch.y);
-            if interior || cell.is_full_row(&ys, scratch) {
+            cell.x.refill(cell.level, &xs, cell.source.window.x, &mut scratch.x, LEVEL);
+            cell.y.fill(cell.level, &ys, cell.source.window.y, &mut scratch.y);
+            if interior || (together && cell.is_full_row(&ys, scratch)) {
                 cell.full_row::<B, N>(bytes, &xs, &ys, LEVEL, scratch, samples);
                 coverage.fill(255);
             } else {
-                cell.any_row::<B, N>(bytes, &xs, &ys, scratch, samples, coverage);
+                cell.any_row::<B, N>(bytes, together, &xs, &ys, scratch, samples, coverage);
             }
         }
     }
@@ -169,18 +177,21 @@ impl<T: Pixel> CellJob<'_, T> {
         Some(Bytes { samples, window: self.source.window })
     }
 
-    /// Looks once at all source pixels that the kernels of the cell touch: most cells have all or nothing.
-    fn look(&self) -> Found {
+    /// Looks once at all source pixels that the kernels of the cell touch: most cells have all or nothing. The area holds
+    /// all those that exist, of positions that are finite.
+    fn look(&self) -> (Found, Area) {
         let positions = match self.grid.cell(self.column, self.row) {
-            Cell::Outside => return Found::Nothing,
+            Cell::Outside => return (Found::Nothing, Area::NONE),
             Cell::Nodes { nodes, .. } => nodes,
             Cell::Exact(positions) => positions,
         };
         let window = self.source.window;
         let (mut left, mut top, mut right, mut bottom) = (f64::MAX, f64::MAX, f64::MIN, f64::MIN);
+        let mut finite = true;
         for p in positions {
             if !p.is_some() {
-                return Found::Something;
+                finite = false;
+                continue;
             }
             (left, right) = (left.min(p.x), right.max(p.x));
             (top, bottom) = (top.min(p.y), bottom.max(p.y));
@@ -196,13 +207,15 @@ impl<T: Pixel> CellJob<'_, T> {
         };
         let (left, right, all_columns) = reach(left, right, window.x, window.width, self.x.radius());
         let (top, bottom, all_rows) = reach(top, bottom, window.y, window.height, self.y.radius());
-        if left >= right || top >= bottom || self.source.is_bare(left, top, right, bottom) {
+        let area = Area { left, top, right, bottom };
+        let found = if area.is_empty() || self.source.is_bare(left, top, right, bottom) {
             Found::Nothing
-        } else if all_columns && all_rows && self.source.is_full(left, top, right, bottom) {
+        } else if finite && all_columns && all_rows && self.source.is_full(left, top, right, bottom) {
             Found::Everything
         } else {
             Found::Something
-        }
+        };
+        (found, area)
     }
 
     /// A row of pixels all of whose taps exist and are covered, straight from the positions; `false` when that is not
@@ -263,32 +276,36 @@ impl<T: Pixel> CellJob<'_, T> {
         let bands = if B == 0 { self.source.bands } else { B };
         let taps = if N == 0 { self.x.taps() } else { N };
         // Slices on the stack, for the compiler reloads what lies behind references after each store.
-        let Scratch { x, y, columns, .. } = scratch;
+        let Scratch { x, y, columns, patch, .. } = scratch;
         let (wx, wy) = (&x.weights[..taps], &y.weights[..self.y.taps()]);
         let wy = if N == 0 { wy } else { &wy[..N] };
-        let stride = self.source.window.width * bands;
-        let samples = self.source.samples;
+        let Patch { area, samples } = &*patch;
+        let stride = (area.right - area.left) * bands;
+        // Where the upper left tap around a base pixel lies.
+        let corner = (area.left + self.x.radius() - 1, area.top + self.y.radius() - 1);
+        let first_sample =
+            |column: i32, row: i32| (row as usize - corner.1) * stride + (column as usize - corner.0) * bands;
         let mut starts = [0; CELL];
         let (left, right) = min_max(&x.base);
         let span = right - left + taps;
         if is_level(ys, tolerance) && span <= CELL * taps {
             grow(columns, span * bands);
-            let start = self.first_sample(left, y.base[0] as usize);
-            sum_columns::<T, N>(samples, start, stride, wy, 0, span * bands, columns);
+            let start = first_sample(left as i32, y.base[0]);
+            sum_columns::<_, N>(samples, start, stride, wy, 0, span * bands, columns);
             for (start, base) in starts.iter_mut().zip(&x.base) {
                 *start = (*base as usize - left) * bands;
             }
         } else if B == 1 && N == 2 {
-            let start = |i: usize| self.first_sample(x.base[i] as usize, y.base[i] as usize);
-            return four_taps(samples, start, stride, wx, wy, target);
+            let start = |i: usize| first_sample(x.base[i], y.base[i]);
+            return four_taps::<T>(samples, start, stride, wx, wy, target);
         } else {
-            let room = if B == 1 && N == 4 { 4 } else { (taps * bands).next_multiple_of(4) };
+            let room = (taps * bands).next_multiple_of(4);
             grow(columns, CELL * room);
             let columns = &mut columns[..CELL * room + 16];
             for i in 0..CELL {
                 starts[i] = i * room;
-                let start = self.first_sample(x.base[i] as usize, y.base[i] as usize);
-                sum_columns::<T, N>(samples, start, stride, wy, i, taps * bands, &mut columns[i * room..]);
+                let start = first_sample(x.base[i], y.base[i]);
+                sum_columns::<_, N>(samples, start, stride, wy, i, taps * bands, &mut columns[i * room..]);
             }
         }
         if B == 0 {
@@ -302,18 +319,13 @@ impl<T: Pixel> CellJob<'_, T> {
         }
     }
 
-    /// Where the samples of the upper left tap around a base pixel begin; the tap must exist.
-    #[inline(always)]
-    fn first_sample(&self, column: usize, row: usize) -> usize {
-        let (left, top) = (column + 1 - self.x.radius(), row + 1 - self.y.radius());
-        (top * self.source.window.width + left) * self.source.bands
-    }
-
-    /// A row in which taps may be missing: pixels that lack none are computed together.
+    /// A row in which taps may be missing: pixels that lack none are computed `together` if that can be.
+    #[expect(clippy::too_many_arguments, reason = "the row's positions, taps and memory")]
     #[inline(always)]
     fn any_row<const B: usize, const N: usize>(
         &self,
         bytes: Option<Bytes<'_>>,
+        together: bool,
         xs: &[f64; CELL],
         ys: &[f64; CELL],
         scratch: &mut Scratch<T>,
@@ -336,7 +348,7 @@ impl<T: Pixel> CellJob<'_, T> {
             let target = &mut samples[i * bands..][..bands];
             self.holed_pixel::<B>(scratch, i, xs[i], ys[i], target, &mut coverage[i]);
         }
-        if full.count_ones() >= FEW {
+        if together && full.count_ones() >= FEW {
             let known = (scratch.x.base, scratch.y.base);
             // The others become copies of one that can be computed.
             let mut like = full.trailing_zeros() as usize;
@@ -365,7 +377,7 @@ impl<T: Pixel> CellJob<'_, T> {
                         fixed::pixel_of_16::<_, B>(bytes, &scratch.x, &scratch.y, i, target);
                     }
                 } else {
-                    self.full_pixel::<B, N>(scratch, i, target);
+                    self.full_pixel(scratch, i, target);
                 }
                 coverage[i] = 255;
             }
@@ -386,29 +398,31 @@ impl<T: Pixel> CellJob<'_, T> {
             None => true,
             Some(coverage) if N > 0 => (top..top + N).all(|row| {
                 let start = row * window.width + left;
-                load::<u8, N>(&coverage[..start + N], start) == [255; N]
+                coverage[start..start + N] == [255; N]
             }),
             Some(_) => self.source.is_full(left, top, right as usize + 1, bottom as usize + 1),
         }
     }
 
     /// One pixel of which every tap exists and is fully covered.
-    #[inline(always)]
-    fn full_pixel<const B: usize, const N: usize>(
-        &self,
-        scratch: &mut Scratch<T>,
-        i: usize,
-        target: &mut [T],
-    ) {
-        let bands = if B == 0 { self.source.bands } else { B };
-        let taps = if N == 0 { self.x.taps() } else { N };
-        let Scratch { x, y, columns, .. } = scratch;
-        grow(columns, taps * bands);
-        let start = self.first_sample(x.base[i] as usize, y.base[i] as usize);
-        let stride = self.source.window.width * bands;
-        sum_columns::<T, N>(self.source.samples, start, stride, &y.weights, i, taps * bands, columns);
-        for (band, sample) in target.iter_mut().enumerate() {
-            *sample = T::from_sum(sum_row_band(&columns[band..], bands, &x.weights, i));
+    fn full_pixel(&self, scratch: &mut Scratch<T>, i: usize, target: &mut [T]) {
+        let Scratch { x, y, bands, .. } = scratch;
+        let count = self.source.bands;
+        let (left, top) =
+            (x.base[i] as usize + 1 - self.x.radius(), y.base[i] as usize + 1 - self.y.radius());
+        bands.clear();
+        bands.resize(count, T::Sum::default());
+        for (k, wx) in x.weights.iter().enumerate() {
+            for (b, band) in bands.iter_mut().enumerate() {
+                let mut column = T::Sum::default();
+                for (j, wy) in y.weights.iter().enumerate() {
+                    column = column + wy[i] * self.source.pixel(left + k, top + j)[b].widen();
+                }
+                *band = *band + wx[i] * column;
+            }
+        }
+        for (sample, band) in target.iter_mut().zip(bands) {
+            *sample = T::from_sum(*band);
         }
     }
 
@@ -533,14 +547,6 @@ struct Sums<A> {
     lacking: bool,
 }
 
-/// Makes room for `count` sums and the lanes that are computed beyond them.
-#[inline(always)]
-fn grow<A: Real>(sums: &mut Vec<A>, count: usize) {
-    if sums.len() < count + 16 {
-        sums.resize(count + 16, A::default());
-    }
-}
-
 /// Smallest and largest of base pixels that are known to be inside.
 #[inline(always)]
 fn min_max(values: &[i32; CELL]) -> (usize, usize) {
@@ -568,151 +574,4 @@ fn all_inside(positions: &[f64; CELL], origin: i64, len: usize, radius: usize) -
         outside |= u32::from(!(position >= first && position < end));
     }
     outside == 0
-}
-
-/// Sums `count` consecutive samples, from `start` on, over the rows of the kernel, with the weights of position `i`.
-#[inline(always)]
-fn sum_columns<T: Pixel, const N: usize>(
-    samples: &[T],
-    start: usize,
-    stride: usize,
-    weights: &[[T::Sum; CELL]],
-    i: usize,
-    count: usize,
-    sums: &mut [T::Sum],
-) {
-    let mut k = 0;
-    while k + 8 < count {
-        sum_chunk::<T, N, 16>(samples, start + k, stride, weights, i, &mut sums[k..]);
-        k += 16;
-    }
-    if k + 4 < count {
-        sum_chunk::<T, N, 8>(samples, start + k, stride, weights, i, &mut sums[k..]);
-    } else if k < count {
-        sum_chunk::<T, N, 4>(samples, start + k, stride, weights, i, &mut sums[k..]);
-    }
-}
-
-/// Sums `L` samples of consecutive columns over the rows of the kernel, `N` of them unless it is 0.
-#[inline(always)]
-fn sum_chunk<T: Pixel, const N: usize, const L: usize>(
-    samples: &[T],
-    start: usize,
-    stride: usize,
-    weights: &[[T::Sum; CELL]],
-    i: usize,
-    sums: &mut [T::Sum],
-) {
-    let mut lanes = [T::Sum::default(); L];
-    if let (true, Some(weights)) = (N > 0, weights.first_chunk::<N>()) {
-        for (j, weight) in weights.iter().enumerate() {
-            add_row(&mut lanes, samples, start + j * stride, weight[i]);
-        }
-    } else {
-        for (j, weight) in weights.iter().enumerate() {
-            add_row(&mut lanes, samples, start + j * stride, weight[i]);
-        }
-    }
-    sums[..L].copy_from_slice(&lanes);
-}
-
-/// Adds consecutive samples times a weight.
-#[inline(always)]
-fn add_row<T: Pixel, const L: usize>(lanes: &mut [T::Sum; L], samples: &[T], start: usize, weight: T::Sum) {
-    let row: [T; L] = load(samples, start);
-    for l in 0..L {
-        lanes[l] = lanes[l] + weight * row[l].widen();
-    }
-}
-
-/// Sums 2 × 2 taps of 32 pixels of one band each.
-#[inline(always)]
-fn four_taps<T: Pixel>(
-    samples: &[T],
-    start: impl Fn(usize) -> usize,
-    stride: usize,
-    wx: &[[T::Sum; CELL]],
-    wy: &[[T::Sum; CELL]],
-    target: &mut [T],
-) {
-    let (mut upper, mut lower) = ([[T::default(); 2]; CELL], [[T::default(); 2]; CELL]);
-    for i in 0..CELL {
-        let start = start(i);
-        upper[i] = load(samples, start);
-        lower[i] = load(samples, start + stride);
-    }
-    let ([x0, x1, ..], [y0, y1, ..]) = (wx, wy) else { return };
-    for (i, t) in target[..CELL].iter_mut().enumerate() {
-        let column = |k: usize| y0[i] * upper[i][k].widen() + y1[i] * lower[i][k].widen();
-        *t = T::from_sum(T::Sum::default() + x0[i] * column(0) + x1[i] * column(1));
-    }
-}
-
-/// Sums one band over the columns of the kernel.
-#[inline(always)]
-fn sum_row_band<A: Real>(columns: &[A], bands: usize, weights: &[[A; CELL]], i: usize) -> A {
-    let mut sum = A::default();
-    for (k, weight) in weights.iter().enumerate() {
-        sum = sum + weight[i] * columns[k * bands];
-    }
-    sum
-}
-
-/// Sums all `B` bands of 32 pixels over the columns of the kernel and rounds them.
-#[inline(always)]
-fn sum_rows<T: Pixel, const B: usize, const N: usize>(
-    columns: &[T::Sum],
-    starts: &[usize; CELL],
-    weights: &[[T::Sum; CELL]],
-    target: &mut [T],
-) {
-    let weights = if N == 0 { weights } else { &weights[..N] };
-    if B == 1 && N > 0 {
-        // Taps side by side first, so that the sums run over all pixels at once.
-        let mut taps = [[T::Sum::default(); N]; CELL];
-        for i in 0..CELL {
-            taps[i] = load(columns, starts[i]);
-        }
-        let mut sums = [T::Sum::default(); CELL];
-        for k in 0..N {
-            for i in 0..CELL {
-                sums[i] = sums[i] + weights[k][i] * taps[i][k];
-            }
-        }
-        for (t, sum) in target.iter_mut().zip(sums) {
-            *t = T::from_sum(sum);
-        }
-        return;
-    }
-    if B == 1 {
-        let mut sums = [T::Sum::default(); CELL];
-        for i in 0..CELL {
-            sums[i] = sum_row_band(&columns[starts[i]..][..weights.len()], 1, weights, i);
-        }
-        for (t, sum) in target.iter_mut().zip(sums) {
-            *t = T::from_sum(sum);
-        }
-        return;
-    }
-    // Three bands are summed as four lanes, the last of which is dropped.
-    let mut sums = [[T::Sum::default(); 4]; CELL];
-    for i in 0..CELL {
-        let pixel = &columns[starts[i]..][..(weights.len() - 1) * B + 4];
-        let mut lanes = [T::Sum::default(); 4];
-        for (k, weight) in weights.iter().enumerate() {
-            let weight = weight[i];
-            let tap = &pixel[k * B..][..4];
-            for l in 0..4 {
-                lanes[l] = lanes[l] + weight * tap[l];
-            }
-        }
-        sums[i] = lanes;
-    }
-    let mut rounded = [[T::default(); 4]; CELL];
-    for (values, sums) in rounded.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-        *values = T::from_sum(*sums);
-    }
-    for (pixel, values) in target.chunks_exact_mut(B).zip(&rounded) {
-        pixel.copy_from_slice(&values[..B]);
-    }
 }

@@ -31,9 +31,11 @@
 mod canvas;
 mod convolve;
 mod fixed;
+mod patch;
 mod pick;
 mod pixel;
 mod source;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod weights;

@@ -3,7 +3,7 @@
 
 use super::pixel::Real;
 use crate::resampling::Resampling;
-use crate::simd::truncate_f64;
+use crate::simd::{Kernel, Level, dispatch_widest, truncate_f64};
 use crate::warp::coords::CELL;
 
 /// Scales above this count as this: where a projection degenerates the kernel must not grow without bounds.
@@ -89,20 +89,27 @@ impl Axis {
 
     /// Like [`fill`](Self::fill), unless the taps are already those of positions that differ by less than `same`.
     #[inline(always)]
-    pub fn refill<A: Real>(self, positions: &[f64; CELL], origin: i64, taps: &mut Taps<A>, same: f64) {
+    pub fn refill<A: Real>(
+        self,
+        level: Level,
+        positions: &[f64; CELL],
+        origin: i64,
+        taps: &mut Taps<A>,
+        same: f64,
+    ) {
         let mut kept = 0;
         for (new, old) in positions.iter().zip(&taps.positions) {
             kept += usize::from((new - old).abs() < same);
         }
         if kept < CELL {
             taps.positions = *positions;
-            self.fill(positions, origin, taps);
+            self.fill(level, positions, origin, taps);
         }
     }
 
     /// The taps of a row of positions, counted from the pixel `origin`.
     #[inline(always)]
-    pub fn fill<A: Real>(self, positions: &[f64; CELL], origin: i64, taps: &mut Taps<A>) {
+    pub fn fill<A: Real>(self, level: Level, positions: &[f64; CELL], origin: i64, taps: &mut Taps<A>) {
         let origin = origin as f64;
         let mut offsets = [0.0; CELL];
         for i in 0..CELL {
@@ -113,7 +120,7 @@ impl Axis {
             taps.base[i] = truncated - i32::from(above);
             offsets[i] = position - f64::from(truncated) + f64::from(i32::from(above));
         }
-        self.weigh(&offsets, taps);
+        self.weigh(level, &offsets, taps);
     }
 
     /// Whether all positions are the same.
@@ -129,7 +136,7 @@ impl Axis {
     /// The weights for positions at `offsets` (0 to 1) beyond the centre of their base pixel: tap k belongs to the
     /// pixel k + 1 − radius after it. They sum to one.
     #[inline(always)]
-    fn weigh<A: Real>(self, offsets: &[f64; CELL], taps: &mut Taps<A>) {
+    fn weigh<A: Real>(self, level: Level, offsets: &[f64; CELL], taps: &mut Taps<A>) {
         taps.weights.resize(self.taps(), [A::default(); CELL]);
         match (self.shape, self.is_plain(), &mut taps.weights[..]) {
             (Shape::Bilinear, true, [w0, w1]) => {
@@ -153,12 +160,12 @@ impl Axis {
                 }
             }
             _ if Self::is_level(offsets) => {
-                self.weigh_any::<A, 1>(offsets, taps);
+                Weigh::<A, 1>(self, offsets, taps).run();
                 for row in &mut taps.weights {
                     *row = [row[0]; CELL];
                 }
             }
-            _ => self.weigh_any::<A, CELL>(offsets, taps),
+            _ => dispatch_widest(level, Weigh::<A, CELL>(self, offsets, taps)),
         }
     }
 
@@ -196,9 +203,13 @@ impl Axis {
     ) {
         let inverse = 1.0 / self.scale;
         for (k, row) in weights.iter_mut().enumerate() {
-            let tap = self.tap(k);
+            // In two steps, so that the second one runs over as many values at a time as their type allows.
+            let (tap, mut distances) = (self.tap(k), [A::default(); L]);
             for i in 0..L {
-                row[i] = kernel(A::of((tap - offsets[i]).abs() * inverse));
+                distances[i] = A::of((tap - offsets[i]).abs() * inverse);
+            }
+            for i in 0..L {
+                row[i] = kernel(distances[i]);
             }
         }
     }
@@ -243,9 +254,22 @@ impl Axis {
     pub fn weights_at<A: Real>(self, position: f64, weights: &mut Vec<A>) {
         let position = position - 0.5;
         let mut taps = Taps::<A>::new();
-        self.weigh(&[position - position.floor(); CELL], &mut taps);
+        self.weigh(Level::Baseline, &[position - position.floor(); CELL], &mut taps);
         weights.clear();
         weights.extend(taps.weights.iter().map(|w| w[0]));
+    }
+}
+
+/// The weights of the first `L` of positions at such offsets.
+struct Weigh<'a, A, const L: usize>(Axis, &'a [f64; CELL], &'a mut Taps<A>);
+
+impl<A: Real, const L: usize> Kernel for Weigh<'_, A, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self(axis, offsets, taps) = self;
+        axis.weigh_any::<A, L>(offsets, taps);
     }
 }
 
