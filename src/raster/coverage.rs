@@ -13,6 +13,9 @@ use crate::window::{Size, Window};
 /// Rasters with fewer pixels are not looked at: making their tiles takes no longer than looking.
 const LEAST: usize = 4096 * 4096;
 
+/// Rasters of more blocks are not looked at either: to ask after each would take minutes.
+const MOST_BLOCKS: usize = 1 << 25;
+
 /// Side of the smallest square that is looked at, in pixels.
 const FINEST: usize = 1024;
 
@@ -37,7 +40,10 @@ impl Coverage {
     /// # Errors
     /// [`crate::Error::Input`] when the raster cannot be opened or read.
     pub fn of(spec: &SourceSpec, description: &Description, selection: &Selection) -> Result<Self> {
-        if description.size.area() < LEAST {
+        let (size, block) = (description.size, description.block);
+        let blocks =
+            size.width.div_ceil(block.width.max(1)).saturating_mul(size.height.div_ceil(block.height.max(1)));
+        if size.area() < LEAST || blocks > MOST_BLOCKS {
             return Ok(Self::default());
         }
         Self::find(spec, description, selection).map_err(|e| spec.error(e))
