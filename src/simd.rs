@@ -48,6 +48,25 @@ pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     kernel.run()
 }
 
+/// Like [`dispatch`] for a kernel that is one of many builds of another: not compiled for a baseline without wide vectors,
+/// where it comes back.
+#[inline]
+pub fn dispatch_special<K: Kernel>(level: Level, kernel: K) -> Result<K::Output, K> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if has_avx2(level) {
+            // SAFETY: the processor has AVX2, as was just asked.
+            return Ok(unsafe { with_avx2(kernel) });
+        }
+        Err(kernel)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = level;
+        Ok(kernel.run())
+    }
+}
+
 /// Like [`dispatch`], with AVX-512 where that is there; for kernels of a few loops, not to compile everything three times.
 #[inline(always)]
 pub fn dispatch_widest<K: Kernel>(level: Level, kernel: K) -> K::Output {

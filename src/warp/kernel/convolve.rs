@@ -12,8 +12,9 @@ use super::source::Source;
 use super::sums::{four_taps, grow, sum_columns, sum_row_band, sum_rows};
 use super::weights::{Axis, Taps};
 use super::{CELL, Cell, CoordGrid, Edges, Window, for_cells};
+use crate::block::SampleType;
 use crate::resampling::Resampling;
-use crate::simd::{Kernel, Level, dispatch};
+use crate::simd::{Kernel, Level, dispatch, dispatch_special};
 
 /// Positions that differ by less than this along an axis share weights, in source pixels: the columns of a cell in x,
 /// the pixels of a row in y.
@@ -73,18 +74,18 @@ pub(super) fn convolve<T: Pixel>(
         let cell = CellJob { level, source, grid, column, row, x, y, edges, any_covered };
         // The common numbers of bands and taps are constants of their own build.
         match (source.bands, x.taps(), y.taps()) {
-            (1, 2, 2) => dispatch(level, Build::<T, 1, 2>(cell, rows, &mut scratch)),
-            (1, 4, 4) => dispatch(level, Build::<T, 1, 4>(cell, rows, &mut scratch)),
-            (1, 6, 6) => dispatch(level, Build::<T, 1, 6>(cell, rows, &mut scratch)),
-            (1, ..) => dispatch(level, Build::<T, 1, 0>(cell, rows, &mut scratch)),
-            (3, 2, 2) => dispatch(level, Build::<T, 3, 2>(cell, rows, &mut scratch)),
-            (3, 4, 4) => dispatch(level, Build::<T, 3, 4>(cell, rows, &mut scratch)),
-            (3, 6, 6) => dispatch(level, Build::<T, 3, 6>(cell, rows, &mut scratch)),
-            (3, ..) => dispatch(level, Build::<T, 3, 0>(cell, rows, &mut scratch)),
-            (4, 2, 2) => dispatch(level, Build::<T, 4, 2>(cell, rows, &mut scratch)),
-            (4, 4, 4) => dispatch(level, Build::<T, 4, 4>(cell, rows, &mut scratch)),
-            (4, ..) => dispatch(level, Build::<T, 4, 0>(cell, rows, &mut scratch)),
-            _ => dispatch(level, Build::<T, 0, 0>(cell, rows, &mut scratch)),
+            (1, 2, 2) => Build::<T, 1, 2>(cell, rows, &mut scratch).run_best(level),
+            (1, 4, 4) => Build::<T, 1, 4>(cell, rows, &mut scratch).run_best(level),
+            (1, 6, 6) => Build::<T, 1, 6>(cell, rows, &mut scratch).run_best(level),
+            (1, ..) => Build::<T, 1, 0>(cell, rows, &mut scratch).run_best(level),
+            (3, 2, 2) => Build::<T, 3, 2>(cell, rows, &mut scratch).run_best(level),
+            (3, 4, 4) => Build::<T, 3, 4>(cell, rows, &mut scratch).run_best(level),
+            (3, 6, 6) => Build::<T, 3, 6>(cell, rows, &mut scratch).run_best(level),
+            (3, ..) => Build::<T, 3, 0>(cell, rows, &mut scratch).run_best(level),
+            (4, 2, 2) => Build::<T, 4, 2>(cell, rows, &mut scratch).run_best(level),
+            (4, 4, 4) => Build::<T, 4, 4>(cell, rows, &mut scratch).run_best(level),
+            (4, ..) => Build::<T, 4, 0>(cell, rows, &mut scratch).run_best(level),
+            _ => Build::<T, 0, 0>(cell, rows, &mut scratch).run_best(level),
         }
     });
 }
@@ -108,6 +109,29 @@ struct Build<'a, 'b, T: Pixel, const B: usize, const N: usize>(
     &'a mut Rows<'b, T>,
     &'a mut Scratch<T>,
 );
+
+impl<T: Pixel, const B: usize, const N: usize> Build<'_, '_, T, B, N> {
+    /// Whether the build computes other numbers than the one for any number of taps: sums in fixed point, and of four taps
+    /// at once.
+    const DISTINCT: bool = N == 0 || (B == 1 && N == 2) || (matches!(T::TYPE, SampleType::U8) && N != 6);
+    /// Whether the type is worth builds for vector units: each takes seconds to compile and 60 kB.
+    const COMMON: bool =
+        matches!(T::TYPE, SampleType::U8 | SampleType::U16 | SampleType::I16 | SampleType::F32);
+
+    /// Runs the build for what this machine and the type are; all of them compute the same.
+    fn run_best(self, level: Level) {
+        match (Self::COMMON, Self::DISTINCT) {
+            (true, true) => dispatch(level, self),
+            (true, false) => {
+                if let Err(Self(cell, rows, scratch)) = dispatch_special(level, self) {
+                    Build::<T, B, 0>(cell, rows, scratch).run();
+                }
+            }
+            (false, true) => self.run(),
+            (false, false) => Build::<T, B, 0>(self.0, self.1, self.2).run(),
+        }
+    }
+}
 
 impl<T: Pixel, const B: usize, const N: usize> Kernel for Build<'_, '_, T, B, N> {
     type Output = ();
