@@ -272,8 +272,13 @@ impl Assembly {
 
     /// Copies what a part has of the window. `false` when its samples are of another kind.
     pub fn add(&mut self, part: &Block) -> bool {
-        let common = part.window.intersection(&self.block.window);
-        let done = for_sample_type!(part.samples.sample_type(), T => self.copy::<T>(part, &common));
+        self.add_at(part, part.window)
+    }
+
+    /// Like [`Assembly::add`], of a part that lies elsewhere than it says: at a window of its size.
+    pub fn add_at(&mut self, part: &Block, place: Window) -> bool {
+        let common = place.intersection(&self.block.window);
+        let done = for_sample_type!(part.samples.sample_type(), T => self.copy::<T>(part, &place, &common));
         let section = |w: &Window| {
             let (x, y) = ((common.x - w.x) as usize, (common.y - w.y) as usize);
             s![y..y + common.height, x..x + common.width]
@@ -286,7 +291,7 @@ impl Assembly {
             let there = section(&self.block.window);
             match (&mut self.block.validity, &part.validity) {
                 (Validity::PerPixel(plane), Validity::PerPixel(coverage)) => {
-                    plane.slice_mut(there).assign(&coverage.slice(section(&part.window)));
+                    plane.slice_mut(there).assign(&coverage.slice(section(&place)));
                 }
                 (Validity::PerPixel(plane), Validity::All) => plane.slice_mut(there).fill(255),
                 (Validity::All, _) => {}
@@ -299,23 +304,27 @@ impl Assembly {
     /// Lays what a part has of the window over what is there: pixels without data leave it as it is. `false` when its samples are of
     /// another kind. For windows of which parts may stay [uncovered](Self::uncovered).
     pub fn lay(&mut self, part: &Block) -> bool {
-        let Validity::PerPixel(coverage) = &part.validity else { return self.add(part) };
-        let common = part.window.intersection(&self.block.window);
+        self.lay_at(part, part.window)
+    }
+
+    /// Like [`Assembly::lay`], of a part that lies elsewhere than it says: at a window of its size.
+    pub fn lay_at(&mut self, part: &Block, place: Window) -> bool {
+        let Validity::PerPixel(coverage) = &part.validity else { return self.add_at(part, place) };
+        let common = place.intersection(&self.block.window);
         let mut done = true;
         for y in common.y..common.bottom() {
-            let row = coverage.row((y - part.window.y) as usize);
-            let covered = |x: i64| row[(x - part.window.x) as usize] > 0;
+            let row = coverage.row((y - place.y) as usize);
+            let covered = |x: i64| row[(x - place.x) as usize] > 0;
             let mut x = common.x;
             while x < common.right() {
                 let end = (x..common.right()).find(|x2| covered(*x2) != covered(x)).unwrap_or(common.right());
                 if covered(x) {
                     let run = Window::from_edges(x, y, end, y + 1);
-                    done &= for_sample_type!(part.samples.sample_type(), T => self.copy::<T>(part, &run));
+                    done &=
+                        for_sample_type!(part.samples.sample_type(), T => self.copy::<T>(part, &place, &run));
                     if let Validity::PerPixel(plane) = &mut self.block.validity {
-                        let from = s![
-                            (y - part.window.y) as usize,
-                            (x - part.window.x) as usize..(end - part.window.x) as usize
-                        ];
+                        let from =
+                            s![(y - place.y) as usize, (x - place.x) as usize..(end - place.x) as usize];
                         let window = self.block.window;
                         let to =
                             s![(y - window.y) as usize, (x - window.x) as usize..(end - window.x) as usize];
@@ -328,7 +337,7 @@ impl Assembly {
         done
     }
 
-    fn copy<T: Sample>(&mut self, part: &Block, common: &Window) -> bool {
+    fn copy<T: Sample>(&mut self, part: &Block, place: &Window, common: &Window) -> bool {
         let bands = part.bands();
         let same = bands == self.block.bands();
         let window = self.block.window;
@@ -337,7 +346,7 @@ impl Assembly {
         let Some(target) = target.filter(|_| same) else { return false };
         let length = common.width * bands;
         for y in common.y..common.bottom() {
-            let from = offset(&part.window, common.x, y) * bands;
+            let from = offset(place, common.x, y) * bands;
             let to = offset(&window, common.x, y) * bands;
             target[to..to + length].copy_from_slice(&source[from..from + length]);
         }
