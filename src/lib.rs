@@ -17,9 +17,9 @@
 //! | [`warp`] | coordinate grids, resampling kernels, halving |
 //! | [`pyramid`] | which tiles exist, in what order they are made, who waits for whom |
 //! | [`raster`] | GDAL behind safe types: [`raster::Source`] reads windows with their validity |
-//! | [`encode`] | tile formats |
+//! | [`encode`], [`colormap`] | tile formats, colours for values |
 //! | [`pipeline`] | readers → pool → writer, for any function; knows neither GDAL nor pixels |
-//! | [`grid`], [`window`], [`block`], [`resampling`] | addresses, rectangles, typed pixels, methods |
+//! | [`grid`], [`window`], [`block`], [`resampling`], [`spelling`] | addresses, rectangles, typed pixels, methods, misspelt words |
 //!
 //! # Making a tile set
 //!
@@ -41,6 +41,7 @@
 
 #[macro_use]
 pub mod block;
+pub mod colormap;
 pub mod encode;
 pub mod error;
 pub mod grid;
@@ -51,6 +52,7 @@ pub mod raster;
 pub mod resampling;
 pub(crate) mod simd;
 pub mod sink;
+pub mod spelling;
 pub mod target;
 pub mod tileset;
 pub mod warp;

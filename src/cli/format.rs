@@ -5,6 +5,7 @@ use tileloom::encode::jpeg::JpegOptions;
 use tileloom::encode::png::{PngMode, PngOptions};
 use tileloom::encode::webp::{WebpMode, WebpOptions};
 use tileloom::encode::{EncoderOptions, TileFormat};
+use tileloom::spelling::nearest;
 use tileloom::{Error, Result};
 
 use super::parse;
@@ -169,8 +170,7 @@ impl FormatArgs {
             return usage(format!("--co {key}: png tiles have no creation options here; {hint}"));
         }
         let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-        let near =
-            parse::nearest(key, &names).map_or_else(String::new, |name| format!(" (did you mean {name}?)"));
+        let near = nearest(key, &names).map_or_else(String::new, |name| format!(" (did you mean {name}?)"));
         usage(format!("--co {key} is unknown for {format} tiles{near}: known are {}", names.join(", ")))
     }
 }

@@ -3,6 +3,7 @@
 mod format;
 mod info;
 mod parse;
+mod picture;
 mod progress;
 mod signals;
 mod terrain;

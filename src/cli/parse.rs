@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use tileloom::grid::{Bounds, MAX_ZOOM};
 
 /// Single-dash options of GDAL's classic utilities and their names here.
-const GDAL_NAMES: [(&str, &str); 18] = [
+const GDAL_NAMES: [(&str, &str); 19] = [
     ("-s_srs", "--src-crs"),
     ("--s_srs", "--src-crs"),
     ("-a_srs", "--src-crs"),
@@ -15,6 +15,7 @@ const GDAL_NAMES: [(&str, &str); 18] = [
     ("-a_nodata", "--src-nodata"),
     ("-a_scale", "--a-scale"),
     ("-a_offset", "--a-offset"),
+    ("-input_file_list", "--input-list"),
     ("-oo", "--oo"),
     ("-co", "--co"),
     ("-of", "--format"),
@@ -95,15 +96,6 @@ pub fn bbox(text: &str) -> Result<Bounds, String> {
     }
 }
 
-/// `MIN,MAX`.
-pub fn scale(text: &str) -> Result<(f64, f64), String> {
-    match numbers(text)?[..] {
-        [min, max] if min < max => Ok((min, max)),
-        [_, _] => Err("the first value must be below the second".to_owned()),
-        _ => Err("give MIN,MAX".to_owned()),
-    }
-}
-
 /// One value for all bands, or one per band.
 pub fn nodata(text: &str) -> Result<NodataValues, String> {
     let values = numbers(text)?;
@@ -132,28 +124,6 @@ pub fn yes_or_no(text: &str) -> Option<bool> {
         "no" | "false" | "off" | "0" => Some(false),
         _ => None,
     }
-}
-
-/// The name a word was meant to be, if one is near: by the fewest letters to insert, remove or replace, case aside.
-pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
-    let far = |name: &&str| distance(&word.to_ascii_lowercase(), &name.to_ascii_lowercase());
-    let near = names.iter().min_by_key(|name| far(name))?;
-    (far(near) <= near.len().div_ceil(3)).then_some(*near)
-}
-
-/// The Levenshtein distance, row by row.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Values of `--src-nodata`.
@@ -200,16 +170,6 @@ mod tests {
         for bad in ["", "#", "#ff80", "#gg0000", "#ffé", "256,0,0", "1,2", "1,2,3,4", "-1,0,0", "white"] {
             assert!(colour(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn the_nearest_name_is_offered_when_it_is_near() {
-        let names = ["QUALITY", "LOSSLESS"];
-        assert_eq!(nearest("qualty", &names), Some("QUALITY"));
-        assert_eq!(nearest("LOSLESS", &names), Some("LOSSLESS"));
-        assert_eq!(nearest("ZLEVEL", &names), None);
-        assert_eq!(nearest("", &names), None);
-        assert_eq!((distance("", "abc"), distance("kitten", "sitting"), distance("a", "a")), (3, 3, 0));
     }
 
     #[test]

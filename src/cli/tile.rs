@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 use serde::Serialize;
 use tileloom::job::tile::{
-    Budget, Estimate, Labels, Plan, Report, TileJob, TilingScheme, dry_run, run as run_job,
+    Budget, Estimate, Labels, Overlap, Plan, Report, TileJob, TilingScheme, dry_run, run as run_job,
 };
 use tileloom::pipeline::Monitor;
-use tileloom::raster::SourceSpec;
+use tileloom::raster::{SourceSpec, inputs};
 use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
 use tileloom::tileset::{LayerKind, Scheme};
@@ -17,6 +17,7 @@ use tileloom::{Error, Result};
 
 use super::format::FormatArgs;
 use super::parse::{self, NodataValues};
+use super::picture::PictureArgs;
 use super::progress::{Mode, Progress};
 use super::terrain::TerrainArgs;
 use super::{CommonArgs, json, print, signals};
@@ -25,13 +26,19 @@ use super::{CommonArgs, json, print, signals};
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // they mirror flags
 pub struct TileArgs {
-    /// Rasters to tile (anything GDAL reads), later ones over earlier ones, and the output: a folder, or a file that
-    /// ends in .mbtiles or .pmtiles.
+    /// Rasters to tile (anything GDAL reads; also folders, quoted patterns, archives and addresses), later ones over earlier
+    /// ones, and the output: a folder, or a file that ends in .mbtiles or .pmtiles.
     #[arg(required = true, value_name = "INPUT... OUTPUT")]
     paths: Vec<PathBuf>,
     /// The output; all other paths are inputs then.
     #[arg(short, long, value_name = "OUTPUT")]
     output: Option<PathBuf>,
+    /// File with a list of inputs, one a line (- for standard input), before those that are named.
+    #[arg(long, visible_alias = "input-file-list", value_name = "FILE")]
+    input_list: Option<PathBuf>,
+    /// What is shown where inputs overlap: last, first, min, max, highest-resolution.
+    #[arg(long, value_name = "WHICH", default_value = "last", value_parser = overlap)]
+    overlap: Overlap,
     /// Replace an existing tile set once the new one is complete.
     #[arg(long)]
     overwrite: bool,
@@ -52,12 +59,6 @@ pub struct TileArgs {
     /// [default: average; mode for palettes and --categorical].
     #[arg(long, value_name = "METHOD")]
     overview_resampling: Option<Resampling>,
-    /// Treat values as names of classes: none is made up.
-    #[arg(long)]
-    categorical: bool,
-    /// Values to show black and white [default: as they are for 8-bit rasters, else the 2nd and 98th percentile].
-    #[arg(long, value_name = "MIN,MAX", value_parser = parse::scale, allow_hyphen_values = true)]
-    scale: Option<(f64, f64)>,
     /// Side of a tile in pixels: 256 or 512.
     #[arg(long, value_name = "PIXELS", default_value_t = 256)]
     tile_size: usize,
@@ -125,6 +126,8 @@ pub struct TileArgs {
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
+    picture: PictureArgs,
+    #[command(flatten)]
     terrain: TerrainArgs,
     #[command(flatten)]
     format: FormatArgs,
@@ -140,6 +143,17 @@ fn scheme(text: &str) -> Result<Scheme, String> {
     }
 }
 
+fn overlap(text: &str) -> Result<Overlap, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "last" => Ok(Overlap::Last),
+        "first" => Ok(Overlap::First),
+        "min" => Ok(Overlap::Min),
+        "max" => Ok(Overlap::Max),
+        "highest-resolution" | "highest" => Ok(Overlap::HighestResolution),
+        _ => Err("known are last, first, min, max and highest-resolution".to_owned()),
+    }
+}
+
 fn tiling(text: &str) -> Result<TilingScheme, String> {
     match text.to_ascii_lowercase().as_str() {
         "webmercatorquad" | "googlemapscompatible" | "mercator" => Ok(TilingScheme::WebMercatorQuad),
@@ -151,18 +165,22 @@ fn tiling(text: &str) -> Result<TilingScheme, String> {
 impl TileArgs {
     /// The job the flags describe.
     fn job(&self) -> Result<TileJob> {
-        let (inputs, output) = match &self.output {
+        let (named, output) = match &self.output {
             Some(output) => (&self.paths[..], output),
             None => match &self.paths[..] {
-                [] | [_] => {
+                [] | [_] if self.input_list.is_none() => {
                     return Err(Error::Usage("give at least one input and an output".to_owned()));
                 }
-                [inputs @ .., output] => (inputs, output),
+                [] => return Err(Error::Usage("give an output".to_owned())),
+                [named @ .., output] => (named, output),
             },
         };
         let a_ullr = self.a_ullr.as_ref().and_then(|v| <[f64; 4]>::try_from(&v[..]).ok());
-        let source = |path: &PathBuf| SourceSpec {
-            path: path.clone(),
+        let mut words = self.input_list.as_deref().map(inputs::listed).transpose()?.unwrap_or_default();
+        words.extend_from_slice(named);
+        let rasters = inputs::expand(words.iter().map(PathBuf::as_path))?;
+        let source = |path: PathBuf| SourceSpec {
+            path,
             open_options: self.open_options.clone(),
             src_crs: self.src_crs.clone(),
             a_ullr,
@@ -170,12 +188,13 @@ impl TileArgs {
         };
         let target =
             Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: self.tmp_dir.clone() };
-        let mut job = TileJob::new(inputs.iter().map(source).collect(), target);
+        let mut job = TileJob::new(rasters.into_iter().map(source).collect(), target);
         (job.min_zoom, job.max_zoom) = self.zooms.unwrap_or((self.min_zoom, self.max_zoom));
+        job.overlap = self.overlap;
         job.resampling = self.resampling;
         job.overview_resampling = self.overview_resampling;
-        job.categorical = self.categorical;
-        job.scale = self.scale;
+        job.categorical = self.picture.categorical;
+        job.picture = self.picture.picture()?;
         job.terrain = self.terrain.terrain()?;
         job.tiles = self.format.resolve()?;
         job.tile_size = self.tile_size;

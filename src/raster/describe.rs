@@ -31,6 +31,21 @@ pub enum Interpretation {
     Undefined,
 }
 
+impl Interpretation {
+    /// The word for it, in small letters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gray => "gray",
+            Self::Palette => "palette",
+            Self::Red => "red",
+            Self::Green => "green",
+            Self::Blue => "blue",
+            Self::Alpha => "alpha",
+            Self::Undefined => "undefined",
+        }
+    }
+}
+
 /// One band of a raster.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BandDescription {

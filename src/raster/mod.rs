@@ -7,6 +7,7 @@ pub mod describe;
 pub mod environment;
 pub mod frame;
 pub mod georef;
+pub mod inputs;
 mod predictor;
 mod raw;
 pub mod source;

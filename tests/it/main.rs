@@ -8,6 +8,7 @@ mod formats;
 mod golden;
 mod lesson;
 mod overviews;
+mod pictures;
 mod samples;
 mod small_disk;
 mod terrain;

@@ -1,7 +1,8 @@
 //! Where a job's memory goes.
 
-use super::TileJob;
+use super::look::Look;
 use super::plan::{Budget, Plan, PlannedInput};
+use super::{Overlap, TileJob};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::window::Size;
@@ -53,9 +54,15 @@ const MOST_OVERLAP: usize = 2;
 /// with its reduced levels, coordinates, and the encoded tiles.
 fn cost(plan: &Plan, side: usize, source: usize) -> usize {
     let canvas = side * side * (plan.bands * plan.sample_type.bytes() + 1);
-    let rendered = if plan.look.is_identity() { 0 } else { side * side * (plan.look.picture_bands() + 1) };
+    let rendered = match plan.look {
+        _ if plan.look.is_identity() => 0,
+        // The colours themselves, before they are bands.
+        Look::Colours { .. } | Look::WidePalette(_) => side * side * 8,
+        _ => side * side * (plan.look.picture_bands() + 1),
+    };
+    let apart = if matches!(plan.overlap, Overlap::Min | Overlap::Max) { canvas } else { 0 };
     let encoded = side * side * plan.look.picture_bands() * 4 / 3;
-    source + canvas * 4 / 3 + rendered + encoded + (1 << 20)
+    source + canvas * 4 / 3 + apart + rendered + encoded + (1 << 20)
 }
 
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next.

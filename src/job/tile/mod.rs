@@ -8,10 +8,12 @@ mod budget;
 mod estimate;
 mod levels;
 pub mod look;
+pub mod picture;
 pub mod places;
 pub mod plan;
 mod planner;
 mod reader;
+pub mod renderer;
 mod report;
 mod sheet;
 mod sketch;
@@ -37,6 +39,7 @@ use crate::raster::chunks::ChunkCache;
 use crate::resampling::Resampling;
 use crate::sink::{Deposited, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
+use picture::Picture;
 use reader::TileReader;
 use terrain::Terrain;
 use weave::Loom;
@@ -66,10 +69,26 @@ pub enum TilingScheme {
     Raster,
 }
 
+/// What is shown where inputs overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overlap {
+    /// The later input.
+    #[default]
+    Last,
+    /// The earlier input.
+    First,
+    /// In each band the least value.
+    Min,
+    /// In each band the greatest value.
+    Max,
+    /// The input whose pixels are smallest on the map; of equals the later.
+    HighestResolution,
+}
+
 /// A tile job: inputs, output and all that decides the tiles. [`TileJob::new`] holds every default.
 #[derive(Debug, Clone)]
 pub struct TileJob {
-    /// The rasters, later ones over earlier ones.
+    /// The rasters, later ones over earlier ones unless `overlap` says otherwise.
     pub inputs: Vec<SourceSpec>,
     /// The place of the tile set.
     pub target: Target,
@@ -83,8 +102,10 @@ pub struct TileJob {
     pub overview_resampling: Option<Resampling>,
     /// Treat values as names of classes, not as quantities.
     pub categorical: bool,
-    /// Values shown black and white; default a stretch for samples of other than 8 bits.
-    pub scale: Option<(f64, f64)>,
+    /// What is shown where inputs overlap.
+    pub overlap: Overlap,
+    /// Which bands are shown, and how their values become shades or colours.
+    pub picture: Picture,
     /// Make terrain tiles of heights; default pictures.
     pub terrain: Option<Terrain>,
     /// Format of the tiles, with its options; default PNG.
@@ -119,7 +140,8 @@ impl TileJob {
             resampling: None,
             overview_resampling: None,
             categorical: false,
-            scale: None,
+            overlap: Overlap::default(),
+            picture: Picture::default(),
             terrain: None,
             tiles: EncoderOptions::default(),
             tile_size: 256,
@@ -170,11 +192,7 @@ impl TileJob {
                 ));
             }
         }
-        if let Some((low, high)) = self.scale
-            && !(low.is_finite() && high.is_finite() && low < high)
-        {
-            return usage(format!("--scale {low},{high}: the first value must be below the second"));
-        }
+        self.picture.validate(self)?;
         if self.requires_lossless() && !self.tiles.is_lossless() {
             return usage(format!(
                 "--encoding needs tiles that lose nothing, and {} tiles as asked for would spoil heights: use png, or \

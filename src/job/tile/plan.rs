@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::Overlap;
 use super::look::Look;
 use super::places::Places;
 use super::terrain::Metres;
@@ -85,6 +86,8 @@ pub struct Plan {
     pub resampling: Resampling,
     /// How lower levels are made from the one above.
     pub overview_resampling: Resampling,
+    /// What is shown where inputs overlap.
+    pub overlap: Overlap,
     /// The tiles; its base level may lie above [`Plan::max_zoom`].
     pub pyramid: Pyramid,
     /// The highest level that is written.

@@ -6,7 +6,7 @@ use super::places::Places;
 use super::plan::{Budget, Plan, PlannedInput};
 use super::sheet::{Decided, lay_out};
 use super::sketch::{Outline, Place, Sketch, frames};
-use super::{TileJob, TilingScheme, budget, empty, stretch, survey};
+use super::{Overlap, TileJob, TilingScheme, budget, empty, stretch, survey};
 use crate::block::SampleType;
 use crate::encode::EncoderOptions;
 use crate::error::{Error, Result};
@@ -26,7 +26,15 @@ impl Plan {
     /// no place on the map, [`Error::Memory`] when the memory allowed is not enough.
     pub fn new(job: &TileJob) -> Result<Self> {
         let mut guesses = Vec::new();
-        let sketches = sketches(job, &mut guesses)?;
+        let mut sketches = sketches(job, &mut guesses)?;
+        match job.overlap {
+            Overlap::First => sketches.reverse(),
+            // Stable: of equals the later stays over the earlier.
+            Overlap::HighestResolution => {
+                sketches.sort_by(|a, b| b.footprint.resolution.total_cmp(&a.footprint.resolution));
+            }
+            Overlap::Last | Overlap::Min | Overlap::Max => {}
+        }
         let grid = sketches[0].grid;
         let (min, max) = zooms(job, &sketches, &mut guesses)?;
         let (base, reads) = base_level(&sketches, max, job.tile_size);
@@ -77,6 +85,7 @@ impl Plan {
             edges: if soft { Edges::Soft } else { Edges::Hard },
             resampling,
             overview_resampling,
+            overlap: job.overlap,
             pyramid,
             max_zoom: max,
             tile_size: job.tile_size,

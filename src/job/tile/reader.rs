@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::look::{Look, Renderer};
+use super::look::Look;
 use super::plan::{Part, Plan, PlannedInput};
+use super::renderer::Renderer;
 use crate::block::{Assembly, Block, Validity, interleaved_slice};
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
@@ -18,6 +19,9 @@ use crate::window::Window;
 
 /// Most rasters a reader keeps open.
 const OPEN_INPUTS: usize = 32;
+
+/// With more parts, it is not looked at whether they lie over each other.
+const FEW_PARTS: usize = 64;
 
 /// Source pixels for a part of a metatile.
 #[derive(Debug)]
@@ -164,7 +168,7 @@ fn coordinates(
         .ok_or_else(|| Error::Internal(format!("metatile {window} is not aligned to cells")))
 }
 
-/// A window of an input, put together from those of its parts.
+/// A window of an input, put together from shared chunks of its parts. Later parts lie over earlier ones.
 fn gather(
     cache: &ChunkCache,
     input: &PlannedInput,
@@ -172,49 +176,63 @@ fn gather(
     work: &mut Workspace,
     window: Window,
 ) -> Result<Block> {
-    if let [part] = &input.parts[..] {
-        return fetch(cache, input, part, sources, work, window);
-    }
-    let bands = input.selection.bands.len();
-    let mut assembly = Assembly::uncovered(window, input.selection.sample_type, bands);
-    for number in input.places.touching(&window) {
+    let numbers: Vec<usize> = match &input.parts[..] {
+        [_] => vec![0],
+        _ => input.places.touching(&window),
+    };
+    let (sample_type, bands) = (input.selection.sample_type, input.selection.bands.len());
+    // What nothing is laid over need not be told from what is.
+    let places: Vec<Window> = numbers.iter().map(|n| input.parts[*n].place.intersection(&window)).collect();
+    let seamless = are_seamless(&places, &window);
+    let mut assembly = if seamless {
+        Assembly::new(window, sample_type, bands)
+    } else {
+        Assembly::uncovered(window, sample_type, bands)
+    };
+    for (number, wanted) in numbers.into_iter().zip(places) {
         let part = &input.parts[number];
         let Window { x, y, .. } = part.place;
-        let mut block =
-            fetch(cache, input, part, sources, work, part.place.intersection(&window).moved(-x, -y))?;
-        block.window = block.window.moved(x, y);
-        assembly.lay(&block);
+        for (column, row) in part.layout.covering(&wanted.moved(-x, -y)) {
+            let chunk = chunk(cache, input, part, sources, work, (column, row))?;
+            let place = chunk.window.moved(x, y);
+            if seamless {
+                assembly.add_at(&chunk, place)
+            } else {
+                assembly.lay_at(&chunk, place)
+            };
+        }
     }
-    assembly.finish().ok_or_else(|| Error::Internal(format!("parts leave a gap in {window}")))
+    assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))
 }
 
-/// A window of a raster, put together from shared chunks. It is opened only when one of them is not in the cache.
-fn fetch(
+/// Whether a few windows cover another without gap, and none lies over another.
+fn are_seamless(parts: &[Window], window: &Window) -> bool {
+    let apart = |(k, p): (usize, &Window)| parts[k + 1..].iter().all(|q| p.intersection(q).is_empty());
+    parts.len() <= FEW_PARTS
+        && parts.iter().map(Window::area).sum::<usize>() == window.area()
+        && parts.iter().enumerate().all(apart)
+}
+
+/// A chunk of a raster. It is opened only when the chunk is not in the cache.
+fn chunk(
     cache: &ChunkCache,
     input: &PlannedInput,
     part: &Part,
     sources: &mut Recent<Source>,
     work: &mut Workspace,
-    window: Window,
-) -> Result<Block> {
-    let bands = input.selection.bands.len();
-    let mut assembly = Assembly::new(window, input.selection.sample_type, bands);
-    for (column, row) in part.layout.covering(&window) {
-        let key = ChunkKey { input: part.number, index: part.layout.index(column, row) };
-        let chunk = cache.get(key, |spare| {
-            let source = sources.get(part.number, || open(input, part))?;
-            let block = source.read_with(part.layout.window(column, row), work, spare)?;
-            if let Some(metres) = &input.metres {
-                return Ok(metres.apply(block));
-            }
-            Ok(match &input.look {
-                Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),
-                _ => block,
-            })
-        })?;
-        assembly.add(&chunk);
-    }
-    assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))
+    (column, row): (usize, usize),
+) -> Result<Arc<Block>> {
+    cache.get(ChunkKey { input: part.number, index: part.layout.index(column, row) }, |spare| {
+        let source = sources.get(part.number, || open(input, part))?;
+        let block = source.read_with(part.layout.window(column, row), work, spare)?;
+        if let Some(metres) = &input.metres {
+            return Ok(metres.apply(block));
+        }
+        Ok(match &input.look {
+            Look::Palette(table) | Look::WidePalette(table) => without_transparent(block, table),
+            _ => block,
+        })
+    })
 }
 
 /// Takes pixels away whose colour is wholly transparent.

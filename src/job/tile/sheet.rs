@@ -1,11 +1,11 @@
 //! Rasters that are cut from one grid of pixels are read as one, so that there are no seams between them: a pixel beside an edge is made
 //! from pixels on both sides of it, as if the mosaic were one file.
 
-use super::TileJob;
 use super::look::Look;
 use super::places::Places;
 use super::plan::{Part, PlannedInput};
 use super::sketch::{Read, Sketch};
+use super::{Overlap, TileJob};
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::georef::Method;
 use crate::raster::{Frame, Georeferencing};
@@ -58,12 +58,14 @@ impl Sheet {
     }
 
     /// Where an input lies among the others, if it can be read with them.
-    fn place_for(&self, next: &Decided) -> Option<Window> {
+    fn place_for(&self, next: &Decided, overlap: Overlap) -> Option<Window> {
         let place = self.grid.as_ref()?.place_of(&next.grid()?)?;
         let (first, _) = self.members.first()?;
         let overlaps = || self.members.iter().any(|(_, w)| !w.intersection(&place).is_empty());
-        // What shines through an opaque pixel and what lies over a half transparent one are not the same.
-        let hidden = next.sketch.selection.alpha.is_none() || !overlaps();
+        // What shines through an opaque pixel and what lies over a half transparent one are not the same; and what is to be
+        // compared has to be made apart.
+        let mixes = next.sketch.selection.alpha.is_some() || matches!(overlap, Overlap::Min | Overlap::Max);
+        let hidden = !mixes || !overlaps();
         (first.looks_like(next) && hidden).then_some(place)
     }
 
@@ -134,7 +136,7 @@ fn part(member: Decided, number: usize, place: Window) -> Part {
 pub(super) fn lay_out(inputs: impl Iterator<Item = Decided>, base: u8, job: &TileJob) -> Vec<PlannedInput> {
     let mut sheets: Vec<Sheet> = Vec::new();
     for input in inputs {
-        match sheets.last_mut().and_then(|sheet| Some((sheet.place_for(&input)?, sheet))) {
+        match sheets.last_mut().and_then(|sheet| Some((sheet.place_for(&input, job.overlap)?, sheet))) {
             Some((place, sheet)) => sheet.members.push((input, place)),
             None => sheets.push(Sheet::new(input)),
         }

@@ -36,10 +36,11 @@ impl Outline {
     pub(super) fn of(spec: &SourceSpec, job: &TileJob) -> Result<Self> {
         let description = spec.describe()?;
         let chosen = match &job.terrain {
-            Some(terrain) => {
-                terrain.choose(&description, job.tile_size).map(|(s, l, m, g)| (s, l, Some(m), g))
-            }
-            None => look::choose(&description).map(|(s, l, g)| (s, l, None, g.into_iter().collect())),
+            Some(terrain) => terrain
+                .choose(&description, &job.picture, job.tile_size)
+                .map(|(s, l, m, g)| (s, l, Some(m), g)),
+            None => look::choose(&description, &job.picture)
+                .map(|(s, l, g)| (s, l, None, g.into_iter().collect())),
         };
         let (selection, look, metres, guessed): (_, _, _, Vec<String>) = chosen.map_err(|e| spec.error(e))?;
         check_blocks(spec, &description, &selection, job.memory)?;
@@ -168,7 +169,7 @@ impl Sketch {
     /// Whether the samples of two inputs mean the same.
     pub(super) fn same_kind(&self, other: &Self) -> bool {
         let look = match (&self.look, &other.look) {
-            (Look::Stretch { min: a, .. }, Look::Stretch { min: b, .. }) => a.is_nan() == b.is_nan(),
+            (Look::Stretch { .. }, Look::Stretch { .. }) => self.look.is_open() == other.look.is_open(),
             (a, b) => a == b,
         };
         look && self.selection.sample_type == other.selection.sample_type

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use ndarray::Array2;
 
 use super::look::{self, Look};
+use super::picture::Picture;
 use super::{TileJob, TilingScheme};
 use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_slice, interleaved_slice_mut};
 use crate::encode::terrain::{Encoding, HeightEncoder};
@@ -52,7 +53,12 @@ impl Terrain {
                 "--encoding makes heights of values: --categorical cannot be used with it".to_owned(),
             );
         }
-        if job.scale.is_some() {
+        if job.picture.colormap.is_some() {
+            return usage(
+                "--encoding makes the colours of heights: --colormap cannot be used with it".to_owned(),
+            );
+        }
+        if job.picture.scale.is_some() {
             return usage(
                 "--encoding keeps heights as they are: --scale MIN,MAX cannot be used with it; see --a-scale and \
                  --a-offset"
@@ -94,15 +100,16 @@ impl Terrain {
     pub(super) fn choose(
         &self,
         description: &Description,
+        picture: &Picture,
         tile_size: usize,
     ) -> Result<(Selection, Look, Metres, Vec<String>), String> {
-        let (selection, _, guess) = look::choose(description)?;
+        let (selection, _, guess) = look::choose(description, picture)?;
         let name = self.encoding.name();
         let [band] = selection.bands[..] else {
             let count = description.bands.len();
             return Err(format!(
-                "--encoding {name} takes one band of heights, not the colours of {count} bands; take the band of heights \
-                 out with gdal_translate -b N first"
+                "--encoding {name} takes one band of heights, not the colours of {count} bands; name the band of heights \
+                 (-b N)"
             ));
         };
         if description.palette.is_some() && band == 1 {

@@ -2,12 +2,15 @@
 //! child of a node above goes on with that node.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use ndarray::s;
 
-use super::look::{Look, Renderer};
+use super::Overlap;
+use super::look::Look;
 use super::plan::Plan;
-use super::reader::Weft;
+use super::reader::{Strand, Weft};
+use super::renderer::Renderer;
 use crate::block::{Assembly, Block, Samples, Validity, interleaved_slice};
 use crate::encode::{Picture, Plane, TileEncoder};
 use crate::error::{Error, Result};
@@ -16,7 +19,7 @@ use crate::pyramid::{Nursery, WideNursery};
 use crate::resampling::Resampling;
 use crate::sink::{Deposited, Depot};
 use crate::warp::coords::CoordGrid;
-use crate::warp::kernel::{Canvas, halo, warp};
+use crate::warp::kernel::{Canvas, Extreme, halo, warp};
 use crate::warp::reduce::{halve, join};
 use crate::window::Window;
 
@@ -141,9 +144,26 @@ impl<'a> Loom<'a> {
     /// The base level of a metatile.
     fn warped(&self, weft: Weft) -> Result<Option<Block>> {
         let plan = self.plan;
-        let mut canvas = Canvas::new(plan.window(weft.metatile), plan.sample_type, plan.bands);
-        for strand in weft.strands {
-            warp(&strand.source, &strand.grid, strand.target, plan.resampling, plan.edges, &mut canvas)?;
+        let blank = || Canvas::new(plan.window(weft.metatile), plan.sample_type, plan.bands);
+        let draw = |strand: &Strand, canvas: &mut Canvas| {
+            warp(&strand.source, &strand.grid, strand.target, plan.resampling, plan.edges, canvas)
+        };
+        let mut canvas = blank();
+        let extreme = match plan.overlap {
+            Overlap::Min => Some(Extreme::Min),
+            Overlap::Max => Some(Extreme::Max),
+            Overlap::Last | Overlap::First | Overlap::HighestResolution => None,
+        };
+        // Strands of an input share their grid, and follow each other.
+        for input in weft.strands.chunk_by(|a, b| Arc::ptr_eq(&a.grid, &b.grid)) {
+            match extreme {
+                None => input.iter().try_for_each(|strand| draw(strand, &mut canvas))?,
+                Some(extreme) => {
+                    let mut own = blank();
+                    input.iter().try_for_each(|strand| draw(strand, &mut own))?;
+                    canvas.merge(&own, extreme);
+                }
+            }
         }
         // What lies outside of --bbox must not shine through in lower levels, wherever metatiles happen to end.
         for tile in plan.tiles_beside(weft.metatile) {

@@ -1,9 +1,9 @@
 //! The accumulating target of the warp: pixels of a window and how far each is covered.
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
 use super::pixel::Pixel;
-use crate::block::{Block, SampleType, Samples, Validity};
+use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_slice, interleaved_slice_mut};
 use crate::window::Window;
 
 /// Pixels of a window of the tile matrix that sources are drawn on, one over the other.
@@ -12,6 +12,15 @@ pub struct Canvas {
     pub(super) window: Window,
     pub(super) samples: Samples,
     pub(super) coverage: Vec<u8>,
+}
+
+/// Which of two values stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extreme {
+    /// The lesser.
+    Min,
+    /// The greater.
+    Max,
 }
 
 impl Canvas {
@@ -27,6 +36,12 @@ impl Canvas {
     /// The pixels it stands for.
     pub fn window(&self) -> Window {
         self.window
+    }
+
+    /// Takes in another canvas of the same window, sample type and bands: where both have data the lesser or the greater value of
+    /// each band stays, and the larger coverage; elsewhere what one of them has.
+    pub fn merge(&mut self, other: &Self, extreme: Extreme) {
+        for_samples!(&mut self.samples, mine => merge(mine, &mut self.coverage, other, extreme));
     }
 
     /// Takes back what was put inside a window.
@@ -50,6 +65,30 @@ impl Canvas {
         }
         let coverage = Array2::from_shape_vec((self.window.height, self.window.width), self.coverage).ok()?;
         Some(Block { window: self.window, samples: self.samples, validity: Validity::PerPixel(coverage) })
+    }
+}
+
+fn merge<T: Sample>(mine: &mut Array3<T>, coverage: &mut [u8], other: &Canvas, extreme: Extreme) {
+    let bands = mine.dim().0;
+    let Some(theirs) = T::unwrap(&other.samples).and_then(interleaved_slice) else { return };
+    let Some(mine) = interleaved_slice_mut(mine) else { return };
+    let pixels = mine.chunks_exact_mut(bands).zip(theirs.chunks_exact(bands));
+    for ((mine, theirs), (cover, own)) in pixels.zip(coverage.iter_mut().zip(&other.coverage)) {
+        if *own == 0 {
+            continue;
+        }
+        if *cover == 0 {
+            mine.copy_from_slice(theirs);
+        } else {
+            for (m, t) in mine.iter_mut().zip(theirs) {
+                let takes = match extreme {
+                    Extreme::Min => *t < *m,
+                    Extreme::Max => *t > *m,
+                };
+                *m = if takes { *t } else { *m };
+            }
+        }
+        *cover = (*cover).max(*own);
     }
 }
 

@@ -40,7 +40,7 @@ mod sums;
 mod tests;
 mod weights;
 
-pub use canvas::Canvas;
+pub use canvas::{Canvas, Extreme};
 
 use ndarray::Array3;
 

@@ -177,3 +177,87 @@ fn the_first_input_that_cannot_be_read_is_named_whatever_the_threads() {
         assert!(failed.failure(3).contains(&name), "{failed:?}");
     }
 }
+
+#[test]
+fn what_is_shown_where_inputs_overlap_is_the_users_choice() {
+    let dir = scratch();
+    let (red, blue) = red_and_blue(dir.path());
+    let least = [10, 10, 20, 255];
+    let most = [200, 30, 220, 255];
+    // In the red one only; in both; in the hole of the blue one; in the blue one only. The red one has the smaller pixels.
+    let places = [(15.11, 48.81), (15.125, 48.82), (15.134, 48.805), (15.17, 48.83)];
+    for (overlap, shown) in
+        [("last", BLUE), ("first", RED), ("min", least), ("max", most), ("highest-resolution", RED)]
+    {
+        let output = dir.path().join("set");
+        tile(&[&red, &blue], &output, &["--overlap", overlap, "-z", "10-14", "--overwrite"]);
+        let tiles = pictures(&output);
+        let found = places.map(|place| colour_at(&tiles, 14, place));
+        assert_eq!(found, [RED, shown, RED, BLUE], "{overlap}");
+    }
+}
+
+#[test]
+fn pieces_of_one_grid_are_compared_where_they_overlap() {
+    let dir = scratch();
+    let spec = plain((400, 300), 6.0, 0.0, 0.0);
+    let west = raster(dir.path(), "west.tif", &spec, with_hole(&spec, &[100, 50, 9], |_, _| false));
+    let moved = plain((400, 300), 6.0, 1200.0, 0.0);
+    let east = raster(dir.path(), "east.tif", &moved, with_hole(&moved, &[40, 80, 9], |_, _| false));
+    for (overlap, shown) in
+        [("min", [40, 50, 9, 255]), ("max", [100, 80, 9, 255]), ("last", [40, 80, 9, 255])]
+    {
+        let output = dir.path().join("set");
+        tile(&[&west, &east], &output, &["--overlap", overlap, "-r", "bilinear", "--overwrite"]);
+        let tiles = pictures(&output);
+        let colours: std::collections::BTreeSet<[u8; 4]> =
+            tiles.values().flat_map(|p| &p.pixels).filter(|p| p[3] == 255).copied().collect();
+        assert!(colours.contains(&shown), "{overlap}: {colours:?}");
+    }
+}
+
+#[test]
+fn folders_patterns_lists_and_archives_name_inputs() {
+    let dir = scratch();
+    let (red, blue) = red_and_blue(dir.path());
+    let inputs = dir.path().join("inputs");
+    std::fs::create_dir(&inputs).expect("made");
+    // By name, the blue one comes first, so the red one lies over it.
+    for (from, to) in [(&red, "b.tif"), (&blue, "a.tif")] {
+        std::fs::copy(from, inputs.join(to)).expect("copied");
+    }
+    let set = |name: &str, words: &[&std::ffi::OsStr]| {
+        let output = dir.path().join(name);
+        let run = crate::common::run(
+            [std::ffi::OsStr::new("tile"), "--quiet".as_ref()]
+                .iter()
+                .chain(words)
+                .chain([&output.as_os_str()]),
+        );
+        assert_eq!(run.code, Some(0), "{words:?}: {run:?}");
+        std::fs::read(output).expect("an archive")
+    };
+    let named = set(
+        "named.pmtiles",
+        &[inputs.join("a.tif").as_os_str(), inputs.join("b.tif").as_os_str(), "--name=set".as_ref()],
+    );
+    let pattern = inputs.join("*.t?f");
+    let list = dir.path().join("list.txt");
+    let lines = format!("# two\n{}\n{}\n", inputs.join("a.tif").display(), inputs.join("b.tif").display());
+    std::fs::write(&list, lines).expect("written");
+    assert!(named == set("folder.pmtiles", &[inputs.as_os_str(), "--name=set".as_ref()]));
+    assert!(named == set("pattern.pmtiles", &[pattern.as_os_str(), "--name=set".as_ref()]));
+    assert!(
+        named == set("list.pmtiles", &["--input-list".as_ref(), list.as_os_str(), "--name=set".as_ref()])
+    );
+    let zip = dir.path().join("both.zip");
+    let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1], 'w')\n[z.write(f, 'data/' + f[-5:]) for f in sys.argv[2:]]\nz.close()";
+    crate::common::succeed(
+        std::process::Command::new("python3")
+            .args(["-c", script])
+            .arg(&zip)
+            .arg(inputs.join("a.tif"))
+            .arg(inputs.join("b.tif")),
+    );
+    assert!(named == set("zip.pmtiles", &[zip.as_os_str(), "--name=set".as_ref()]));
+}
