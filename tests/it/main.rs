@@ -12,3 +12,4 @@ mod samples;
 mod small_disk;
 mod terrain;
 mod tile;
+mod validity;

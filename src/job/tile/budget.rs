@@ -55,7 +55,8 @@ fn cost(plan: &Plan, side: usize, source: usize) -> usize {
     let canvas = side * side * (plan.bands * plan.sample_type.bytes() + 1);
     let rendered = if plan.look.is_identity() { 0 } else { side * side * (plan.look.picture_bands() + 1) };
     let encoded = side * side * plan.look.picture_bands() * 4 / 3;
-    source + canvas * 4 / 3 + rendered + encoded + (1 << 20)
+    let mask = if plan.stencil.is_some() { side * side } else { 0 };
+    source + canvas * 4 / 3 + mask + rendered + encoded + (1 << 20)
 }
 
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next.
