@@ -130,10 +130,10 @@ pub fn tuples(text: &str) -> Result<Tuples, String> {
         |t: &str| t.split(')').map(|part| part.trim_start_matches([',', ' ', '(']).to_owned()).collect();
     let parts: Vec<String> = bare.map_or_else(|| vec![text.to_owned()], split);
     let tuples = parts.iter().map(|part| numbers(part)).collect::<Result<Vec<_>, _>>()?;
-    match tuples.iter().any(Vec::is_empty) {
-        true => Err("give a tuple of values, 0,0,0, or several, (0,0,0),(255,255,255)".to_owned()),
-        false => Ok(Tuples(tuples)),
+    if tuples.iter().any(Vec::is_empty) {
+        return Err("give a tuple of values, 0,0,0, or several, (0,0,0),(255,255,255)".to_owned());
     }
+    Ok(Tuples(tuples))
 }
 
 /// A colour: `R,G,B` from 0 to 255, `#rrggbb` or `#rgb`.

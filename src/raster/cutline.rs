@@ -286,7 +286,9 @@ impl Carrier {
             Then::Pixels(locator) => {
                 to_mercator(points);
                 locator.to_pixels(points);
-                points.iter_mut().for_each(|p| p.y = -p.y);
+                for p in points.iter_mut() {
+                    p.y = -p.y;
+                }
             }
         }
     }
@@ -404,7 +406,9 @@ fn unrolled(mut rings: Polygon, period: f64) -> Vec<Polygon> {
     let middle = |(low, high): (f64, f64)| f64::midpoint(low, high);
     for ring in rings.iter_mut().skip(1) {
         let turns = ((middle(outer) - middle(range(ring))) / period).round() * period;
-        ring.iter_mut().for_each(|p| p.x += turns);
+        for p in ring.iter_mut() {
+            p.x += turns;
+        }
     }
     let half = period / 2.0;
     let touching = |k: &i32| {

@@ -243,7 +243,7 @@ mod tests {
     fn star() -> Vec<Vec<Position>> {
         let point = |k: u32| {
             let (s, c) = (f64::from(k) * 0.37).sin_cos();
-            let r = if k % 2 == 0 { 900.0 } else { 310.7 };
+            let r = if k.is_multiple_of(2) { 900.0 } else { 310.7 };
             (1003.3 + r * c, 998.1 + r * s)
         };
         vec![ring(&(0..17).map(point).collect::<Vec<_>>()), rectangle(950.0, 950.0, 1040.0, 1020.0)]

@@ -62,7 +62,7 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Finds the layout of a picture that [`Picture::check`] has passed.
-    pub(super) fn new(picture: &Picture<'a>, options: &PngOptions, scratch: &'a mut Scratch) -> Self {
+    pub(super) fn new(picture: &Picture<'a>, options: PngOptions, scratch: &'a mut Scratch) -> Self {
         let &Picture { width, height, .. } = picture;
         // Whole rows at a time: the search for the first exception would not vectorise.
         let is_opaque = |row: &[u8]| row.iter().fold(255, |all, &alpha| all & alpha) == 255;

@@ -99,7 +99,7 @@ impl TileEncoder for Png {
     fn encode(&self, picture: &Picture<'_>, out: &mut Vec<u8>) -> Result<()> {
         picture.check(TileFormat::Png, MOST)?;
         SCRATCH.with_borrow_mut(|scratch| {
-            let layout = Layout::new(picture, &self.options, &mut scratch.layout);
+            let layout = Layout::new(picture, self.options, &mut scratch.layout);
             chunk::begin(&layout, out)?;
             chunk::chunk(*b"IDAT", out, |out| {
                 strategy::compress(&layout, self.options.mode, &mut scratch.work, out)

@@ -129,7 +129,7 @@ impl Masking {
     }
 
     /// The colour under pixels that are not opaque, where the format could keep them so.
-    fn laid_over(&self, tiles: &EncoderOptions) -> Option<[u8; 3]> {
+    fn laid_over(&self, tiles: EncoderOptions) -> Option<[u8; 3]> {
         let opaque = self.alpha == Alpha::Never || self.background.is_some();
         (opaque && tiles.has_alpha()).then(|| self.background.unwrap_or_default())
     }
@@ -146,14 +146,14 @@ impl Masking {
             EncoderOptions::Jpeg(options) => options.background = self.background.or(options.background),
         }
         let encoder = tiles.build()?;
-        Ok(match self.laid_over(&tiles) {
+        Ok(match self.laid_over(tiles) {
             Some(background) => Box::new(Opaque::new(encoder, background)),
             None => encoder,
         })
     }
 
     /// What is decided in the user's place.
-    pub(super) fn guess(&self, tiles: &EncoderOptions) -> Option<String> {
+    pub(super) fn guess(&self, tiles: EncoderOptions) -> Option<String> {
         let black = self.laid_over(tiles).is_some() && self.background.is_none();
         black.then(|| "black under transparent pixels (--background 0,0,0)".to_owned())
     }

@@ -56,7 +56,7 @@ impl Plan {
         let overview_resampling = or(job.overview_resampling, Resampling::Mode, Resampling::Average);
 
         guesses.extend(told_of(&job.tiles, categorical));
-        guesses.extend(job.masking.guess(&job.tiles));
+        guesses.extend(job.masking.guess(job.tiles));
 
         let has_holes = sketches.iter().any(Sketch::has_holes);
         let decided = sketches.into_iter().zip(reads).zip(looks.into_iter().zip(scales));
