@@ -201,9 +201,7 @@ impl Cutline {
                 rings.push(ring);
             }
             if points > MOST_POINTS {
-                return Err(self.spec.error(format!(
-                    "has too many edges at this zoom level: more than {MOST_POINTS} points; simplify it first"
-                )));
+                return Err(self.spec.error(too_many()));
             }
             match carrier.period {
                 Some(period) => all.extend(unrolled(rings, period)),
@@ -309,7 +307,7 @@ impl Carrier {
                 break;
             }
             if edges.len() > MOST_POINTS {
-                return Err(lost());
+                return Err(too_many());
             }
             let between = |a: Position, b: Position| Position {
                 x: f64::midpoint(a.x, b.x),
@@ -370,6 +368,10 @@ impl Carrier {
         }
         own.into_iter().zip(there).map(|(own, there)| Vertex { own, there, bent: true }).collect()
     }
+}
+
+fn too_many() -> String {
+    format!("has too many edges at this zoom level: more than {MOST_POINTS} points; simplify it first")
 }
 
 /// A position of a ring in the CRS of the file and where it is carried to.

@@ -18,7 +18,7 @@ const BAND: i64 = 256;
 /// Bands that the polygons are divided into at most.
 const MOST_BANDS: i64 = 4096;
 
-/// An edge from top to bottom.
+/// An edge from top to bottom, or a level one.
 #[derive(Debug, Clone, Copy)]
 struct Edge {
     top: Position,
@@ -27,7 +27,12 @@ struct Edge {
 }
 
 impl Edge {
-    /// Where it crosses the row of centres at `y`, from its top until before its bottom.
+    /// Whether it crosses no row.
+    fn is_level(&self) -> bool {
+        self.top.y >= self.bottom.y
+    }
+
+    /// Where it crosses the row of centres at `y`, from its top until before its bottom, if it is not level.
     fn at(&self, y: f64) -> f64 {
         let t = (y - self.top.y) / (self.bottom.y - self.top.y);
         self.top.x + (self.bottom.x - self.top.x) * t
@@ -37,7 +42,7 @@ impl Edge {
 /// Polygons among the pixels of a level, rows counting downwards.
 #[derive(Debug, Clone, Default)]
 pub struct Stencil {
-    /// Edges that are not level, those of a polygon in a row.
+    /// Those of a polygon follow each other.
     edges: Vec<Edge>,
     /// Rows of a band.
     band: i64,
@@ -71,8 +76,8 @@ impl Stencil {
             for pair in polygon.iter().flat_map(|ring| ring.windows(2)) {
                 let [a, b] = [pair[0], pair[1]];
                 let (top, bottom) = if a.y < b.y { (a, b) } else { (b, a) };
-                let seen = bottom.y > limit.y as f64 && top.y < limit.bottom() as f64;
-                if top.y < bottom.y && seen {
+                let seen = bottom.y >= limit.y as f64 && top.y < limit.bottom() as f64;
+                if seen {
                     stencil.edges.push(Edge { top, bottom, polygon: number });
                 }
             }
@@ -112,8 +117,9 @@ impl Stencil {
             };
             for edge in self.edges_in(top..bottom) {
                 let (high, low) = (edge.top.y.max(top as f64), edge.bottom.y.min(bottom as f64));
+                let (a, b) =
+                    if edge.is_level() { (edge.top.x, edge.bottom.x) } else { (edge.at(high), edge.at(low)) };
                 if high <= low {
-                    let (a, b) = (edge.at(high), edge.at(low));
                     note(a.min(b), a.max(b));
                 }
             }
@@ -321,6 +327,9 @@ mod tests {
         }
         let whole = Stencil::new(&[vec![rectangle(0.0, 0.0, 1000.0, 1000.0)]], &LIMIT).windows(64, 512);
         assert_eq!(whole.iter().map(Window::area).sum::<usize>(), 1_000_000);
+        // Squares that only a level edge divides.
+        let low = Stencil::new(&[vec![rectangle(0.0, 0.0, 3000.0, 297.0)]], &LIMIT).windows(256, 512);
+        assert_eq!(low.iter().map(Window::area).sum::<usize>(), 3000 * 297);
         // Coarser squares where there would be too many.
         assert!(stencil.windows(1, 16).len() < 40);
     }

@@ -115,8 +115,15 @@ fn last_band(path: &Path) -> Vec<u8> {
 
 #[test]
 fn tiles_are_cut_where_gdal_cuts() {
+    check_with_gdal(&shape());
+    // Edges that are level on the map, each within a tile.
+    let level = ring(&[(15.104, 48.8035), (15.1425, 48.8035), (15.1425, 48.8213), (15.104, 48.8213)]);
+    check_with_gdal(&format!(r#"{{"type":"Polygon","coordinates":[{level}]}}"#));
+}
+
+fn check_with_gdal(geometry: &str) {
     let dir = scratch();
-    let cut = file(dir.path(), &shape());
+    let cut = file(dir.path(), geometry);
     let output = dir.path().join("set");
     let input = testdata("rgb.tif");
     let cutline = cut.to_str().expect("UTF-8");
