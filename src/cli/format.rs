@@ -45,7 +45,8 @@ pub struct FormatArgs {
     /// What to spend on png tiles: fast, or small for smaller files in more than ten times the time [default: fast].
     #[arg(long, value_name = "fast|small", value_parser = png_mode)]
     png_mode: Option<PngMode>,
-    /// Colour under transparent pixels of jpg tiles: R,G,B or #rrggbb [default: 255,255,255, white].
+    /// Make opaque tiles with this colour under transparent pixels: R,G,B or #rrggbb [default: 255,255,255, white, in jpg tiles;
+    /// 0,0,0, black, with --no-alpha].
     #[arg(long, value_name = "COLOUR", value_parser = parse::colour)]
     background: Option<[u8; 3]>,
     /// GDAL creation option of the format: QUALITY for jpg, QUALITY and LOSSLESS for webp; may be repeated.
@@ -102,6 +103,11 @@ impl FormatArgs {
         })
     }
 
+    /// The colour that makes tiles opaque.
+    pub fn background(&self) -> Option<[u8; 3]> {
+        self.background
+    }
+
     /// Refuses options of other formats.
     fn refuse_strangers(&self) -> Result<()> {
         use TileFormat::{Jpeg, Png, Webp};
@@ -109,7 +115,6 @@ impl FormatArgs {
             ("--quality", self.quality.is_some(), &[Jpeg, Webp][..]),
             ("--lossless", self.lossless.is_some(), &[Webp]),
             ("--png-mode", self.png_mode.is_some(), &[Png]),
-            ("--background", self.background.is_some(), &[Jpeg]),
         ] {
             if given && !formats.contains(&self.format) {
                 let own: Vec<_> = formats.iter().map(|format| format.extension()).collect();

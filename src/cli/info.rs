@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use tileloom::Result;
 use tileloom::job::tile::{Plan, TileJob};
-use tileloom::raster::{Description, SourceSpec};
+use tileloom::raster::{Description, SourceSpec, SrcNodata};
 use tileloom::sink::Target;
 
 use super::{CommonArgs, json, print};
@@ -64,7 +64,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         open_options: args.open_options.clone(),
         src_crs: args.src_crs.clone(),
         a_ullr: args.a_ullr.as_ref().and_then(|v| <[f64; 4]>::try_from(&v[..]).ok()),
-        src_nodata: Vec::new(),
+        src_nodata: SrcNodata::Declared,
     };
     let job = TileJob::new(vec![spec.clone()], Target::new("tiles"));
     let plan = Plan::new(&job);

@@ -8,6 +8,7 @@ mod progress;
 mod signals;
 mod terrain;
 mod tile;
+mod validity;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

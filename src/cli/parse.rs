@@ -5,12 +5,21 @@ use std::ffi::OsString;
 use tileloom::grid::{Bounds, MAX_ZOOM};
 
 /// Single-dash options of GDAL's classic utilities and their names here.
-const GDAL_NAMES: [(&str, &str); 19] = [
+const GDAL_NAMES: [(&str, &str); 28] = [
     ("-s_srs", "--src-crs"),
     ("--s_srs", "--src-crs"),
     ("-a_srs", "--src-crs"),
     ("-a_ullr", "--a-ullr"),
     ("-srcnodata", "--src-nodata"),
+    ("-te", "--te"),
+    ("-te_srs", "--bbox-crs"),
+    ("-dstalpha", "--add-alpha"),
+    ("-cutline", "--cutline"),
+    ("-cl", "--cutline-layer"),
+    ("-cwhere", "--cutline-where"),
+    ("-cutline_srs", "--cutline-srs"),
+    ("-crop_to_cutline", "--crop-to-cutline"),
+    ("--addalpha", "--add-alpha"),
     ("--srcnodata", "--src-nodata"),
     ("-a_nodata", "--src-nodata"),
     ("-a_scale", "--a-scale"),
@@ -96,10 +105,27 @@ pub fn bbox(text: &str) -> Result<Bounds, String> {
     }
 }
 
-/// One value for all bands, or one per band.
+/// One value for all bands, or one per band; `none` for no values.
 pub fn nodata(text: &str) -> Result<NodataValues, String> {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Ok(NodataValues(Vec::new()));
+    }
     let values = numbers(text)?;
     if values.is_empty() { Err("give a value, or one per band".to_owned()) } else { Ok(NodataValues(values)) }
+}
+
+/// Tuples of values: `0,0,0`, or several in brackets, `(0,0,0),(255,255,255)`.
+pub fn tuples(text: &str) -> Result<Tuples, String> {
+    let text = text.trim();
+    let bare = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
+    let split =
+        |t: &str| t.split(')').map(|part| part.trim_start_matches([',', ' ', '(']).to_owned()).collect();
+    let parts: Vec<String> = bare.map_or_else(|| vec![text.to_owned()], split);
+    let tuples = parts.iter().map(|part| numbers(part)).collect::<Result<Vec<_>, _>>()?;
+    if tuples.iter().any(Vec::is_empty) {
+        return Err("give a tuple of values, 0,0,0, or several, (0,0,0),(255,255,255)".to_owned());
+    }
+    Ok(Tuples(tuples))
 }
 
 /// A colour: `R,G,B` from 0 to 255, `#rrggbb` or `#rgb`.
@@ -126,13 +152,27 @@ pub fn yes_or_no(text: &str) -> Option<bool> {
     }
 }
 
-/// Values of `--src-nodata`.
+/// Values of one `--src-nodata`; none of them means that nothing is without data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodataValues(pub Vec<f64>);
+
+/// Values of `--excluded-values`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuples(pub Vec<Vec<f64>>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tuples_come_bare_or_in_brackets() {
+        assert_eq!(tuples("0,0,0"), Ok(Tuples(vec![vec![0.0; 3]])));
+        assert_eq!(tuples("(1, 2),(3,-4)"), Ok(Tuples(vec![vec![1.0, 2.0], vec![3.0, -4.0]])));
+        assert_eq!(tuples("7"), Ok(Tuples(vec![vec![7.0]])));
+        for bad in ["", "()", "(0,0),()", "a", "(1,2),b", "0,0)"] {
+            assert!(tuples(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn zooms_come_in_the_spellings_of_other_tools() {

@@ -16,10 +16,11 @@ use tileloom::tileset::{LayerKind, Scheme};
 use tileloom::{Error, Result};
 
 use super::format::FormatArgs;
-use super::parse::{self, NodataValues};
+use super::parse;
 use super::picture::PictureArgs;
 use super::progress::{Mode, Progress};
 use super::terrain::TerrainArgs;
+use super::validity::ValidityArgs;
 use super::{CommonArgs, json, print, signals};
 
 /// Options of `tile`, as they are written.
@@ -71,18 +72,12 @@ pub struct TileArgs {
     /// The same as --convention xyz.
     #[arg(long, conflicts_with = "convention", action = ArgAction::SetTrue)]
     xyz: bool,
-    /// Make tiles only within this extent in degrees.
-    #[arg(long, value_name = "W,S,E,N", value_parser = parse::bbox, allow_hyphen_values = true)]
-    bbox: Option<tileloom::grid::Bounds>,
     /// The CRS to assume instead of the one the inputs declare.
     #[arg(long, value_name = "CRS")]
     src_crs: Option<String>,
     /// Upper left and lower right corner to assume instead of the georeferencing the inputs declare.
     #[arg(long, num_args = 4, value_names = ["ULX", "ULY", "LRX", "LRY"], allow_negative_numbers = true)]
     a_ullr: Option<Vec<f64>>,
-    /// Values without data to assume instead of the declared ones: one, or one per band.
-    #[arg(long, value_name = "VALUES", value_parser = parse::nodata, allow_hyphen_values = true)]
-    src_nodata: Option<NodataValues>,
     /// GDAL open option; may be repeated.
     #[arg(long = "oo", value_name = "KEY=VALUE")]
     open_options: Vec<String>,
@@ -127,6 +122,8 @@ pub struct TileArgs {
     stats: bool,
     #[command(flatten)]
     picture: PictureArgs,
+    #[command(flatten)]
+    validity: ValidityArgs,
     #[command(flatten)]
     terrain: TerrainArgs,
     #[command(flatten)]
@@ -179,12 +176,13 @@ impl TileArgs {
         let mut words = self.input_list.as_deref().map(inputs::listed).transpose()?.unwrap_or_default();
         words.extend_from_slice(named);
         let rasters = inputs::expand(words.iter().map(PathBuf::as_path))?;
+        let src_nodata = self.validity.src_nodata()?;
         let source = |path: PathBuf| SourceSpec {
             path,
             open_options: self.open_options.clone(),
             src_crs: self.src_crs.clone(),
             a_ullr,
-            src_nodata: self.src_nodata.as_ref().map_or_else(Vec::new, |v| v.0.clone()),
+            src_nodata: src_nodata.clone(),
         };
         let target =
             Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: self.tmp_dir.clone() };
@@ -200,7 +198,8 @@ impl TileArgs {
         job.tile_size = self.tile_size;
         job.tiling = self.tiling_scheme;
         job.scheme = self.convention;
-        job.bbox = self.bbox;
+        job.bbox = self.validity.bbox()?;
+        job.masking = self.validity.masking(self.format.background());
         job.labels = Labels {
             name: self.name.clone(),
             description: self.description.clone(),

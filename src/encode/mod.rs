@@ -5,6 +5,7 @@
 
 pub mod deflate;
 pub mod jpeg;
+pub mod opaque;
 mod options;
 mod pixels;
 pub mod png;

@@ -23,6 +23,9 @@ impl Channels {
     }
 }
 
+/// The alpha of a row that is opaque.
+static OPAQUE: [u8; 1 << 14] = [255; 1 << 14];
+
 /// Interleaved pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pixels<'a> {
@@ -38,6 +41,18 @@ impl<'a> Pixels<'a> {
     pub(super) fn of(picture: &Picture<'a>, scratch: &'a mut Vec<u8>) -> Self {
         let &Picture { width, height, .. } = picture;
         let alpha = picture.alpha.filter(|a| (0..height).any(|y| a.row(y, width).iter().any(|&v| v != 255)));
+        Self::laid_out(&Picture { alpha, ..*picture }, scratch)
+    }
+
+    /// The same with an alpha channel in any case. The picture is at most [`OPAQUE`] pixels wide.
+    pub(super) fn with_alpha(picture: &Picture<'a>, scratch: &'a mut Vec<u8>) -> Self {
+        let alpha = picture.alpha.or(Some(Plane { bytes: &OPAQUE, stride: 0 }));
+        Self::laid_out(&Picture { alpha, ..*picture }, scratch)
+    }
+
+    /// Pixels with an alpha channel where the picture has one, or its colours.
+    fn laid_out(picture: &Picture<'a>, scratch: &'a mut Vec<u8>) -> Self {
+        let &Picture { width, height, alpha, .. } = picture;
         let direct = |channels| Pixels { channels, width, height, rows: picture.samples };
         let channels = match (picture.colour, alpha) {
             (Colour::Gray, None) => return direct(Channels::Gray),

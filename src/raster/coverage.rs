@@ -6,7 +6,7 @@
 use gdal::Dataset;
 
 use super::source::Selection;
-use super::{Description, SourceSpec, raw, reason};
+use super::{Description, SourceSpec, SrcNodata, raw, reason};
 use crate::error::Result;
 use crate::window::{Size, Window};
 
@@ -43,7 +43,9 @@ impl Coverage {
         let (size, block) = (description.size, description.block);
         let blocks =
             size.width.div_ceil(block.width.max(1)).saturating_mul(size.height.div_ceil(block.height.max(1)));
-        if size.area() < LEAST || blocks > MOST_BLOCKS {
+        // What is read from a hole counts as data then.
+        let all = spec.src_nodata == SrcNodata::None;
+        if all || size.area() < LEAST || blocks > MOST_BLOCKS {
             return Ok(Self::default());
         }
         Self::find(spec, description, selection).map_err(|e| spec.error(e))
@@ -93,8 +95,19 @@ fn telling_bands(
     if let Some(band) = selection.alpha.filter(|alpha| filled(*alpha) == Ok(0.0)) {
         return Ok(vec![Telling { band, nodata: Some(0.0) }]);
     }
-    let nodata = |n: usize| description.bands.get(n - 1).and_then(|b| b.nodata);
-    selection.bands.iter().map(|&band| Ok(Telling { band, nodata: nodata(band) })).collect()
+    let read: Vec<f64> = selection.bands.iter().map(|n| filled(*n)).collect::<Result<_, _>>()?;
+    let lists = description.nodata_lists(&selection.bands).unwrap_or_default();
+    // Of several lists of values the one that holes are read as.
+    let is_read =
+        |list: &&Vec<Option<f64>>| list.iter().zip(&read).all(|(n, v)| n.is_some_and(|n| same(n, *v)));
+    let list = lists.iter().find(is_read).or(lists.first());
+    let nodata = |k: usize| list.and_then(|list| list.get(k).copied()).flatten();
+    Ok(selection.bands.iter().enumerate().map(|(k, &band)| Telling { band, nodata: nodata(k) }).collect())
+}
+
+/// Whether two values are the same number, or both are none.
+fn same(a: f64, b: f64) -> bool {
+    a == b || (a.is_nan() && b.is_nan())
 }
 
 struct Search<'a> {
@@ -161,7 +174,7 @@ fn holds_nodata(dataset: &Dataset, window: &Window, bands: &[Telling]) -> Result
         let mut value = [0f64];
         raw::read_interleaved(dataset, pixel, &[telling.band as i32], false, &mut value)?;
         let Some(nodata) = telling.nodata else { return Ok(false) };
-        if value[0] != nodata && !(value[0].is_nan() && nodata.is_nan()) {
+        if !same(value[0], nodata) {
             return Ok(false);
         }
     }

@@ -106,6 +106,9 @@ pub struct Description {
     /// Whether GDAL itself knows signed bytes (since 3.7).
     #[serde(skip)]
     pub native_int8: bool,
+    /// Further lists of values without data, one value per band: alternatives to [`BandDescription::nodata`] of all bands.
+    #[serde(skip)]
+    pub further_nodata: Vec<Vec<Option<f64>>>,
 }
 
 fn size_as_list<S: serde::Serializer>(size: &Size, s: S) -> Result<S::Ok, S::Error> {
@@ -166,7 +169,17 @@ impl Description {
             types,
             native_int8,
             bands,
+            further_nodata: Vec::new(),
         })
+    }
+
+    /// For some bands, by their 1-based numbers, the lists of values that mean no data, the declared one first; `None` when a band
+    /// does not exist.
+    pub(super) fn nodata_lists(&self, bands: &[usize]) -> Option<Vec<Vec<Option<f64>>>> {
+        let declared = self.bands.iter().map(|b| b.nodata).collect();
+        let lists = std::iter::once(&declared).chain(&self.further_nodata);
+        let chosen = |list: &Vec<Option<f64>>| bands.iter().map(|n| list.get(n - 1).copied()).collect();
+        lists.map(chosen).collect()
     }
 
     /// 1-based number of the alpha band, if there is one.

@@ -3,6 +3,8 @@
 mod blocks;
 pub mod chunks;
 pub mod coverage;
+pub mod crs;
+pub mod cutline;
 pub mod describe;
 pub mod environment;
 pub mod frame;
@@ -19,7 +21,7 @@ pub use blocks::Workspace;
 pub use describe::Description;
 pub use frame::Frame;
 pub use georef::{Georeferencing, Locator, Locators};
-pub use source::{Source, SourceSpec};
+pub use source::{Source, SourceSpec, SrcNodata};
 pub use writer::{DatasetSpec, DatasetWriter};
 
 /// GDAL's reason for an error on one line, without the wrapping the bindings put around it.

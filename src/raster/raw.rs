@@ -232,10 +232,14 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// The text on one line.
+    pub(super) fn line(&self) -> String {
+        self.text.to_string_lossy().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// The text on one line, when it tells of a failure and not of something odd.
     pub(super) fn failure(&self) -> Option<String> {
-        let line = || self.text.to_string_lossy().split_whitespace().collect::<Vec<_>>().join(" ");
-        (self.class >= CPLErr::CE_Failure).then(line)
+        (self.class >= CPLErr::CE_Failure).then(|| self.line())
     }
 
     /// Passes the message on to whoever else listens.

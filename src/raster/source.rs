@@ -28,8 +28,21 @@ pub struct SourceSpec {
     pub src_crs: Option<String>,
     /// Upper left x, y and lower right x, y to assume instead of the file's georeferencing.
     pub a_ullr: Option<[f64; 4]>,
-    /// Nodata values to assume instead of the file's: one for all bands or one per band.
-    pub src_nodata: Vec<f64>,
+    /// Which values mean that a pixel holds no data.
+    pub src_nodata: SrcNodata,
+}
+
+/// Which values mean that a pixel holds no data. Not-a-number always does.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum SrcNodata {
+    /// Those the file declares.
+    #[default]
+    Declared,
+    /// None, whatever the file declares. Alpha and masks still count.
+    None,
+    /// These instead, each a list of one value for all bands or one per band: a pixel has no data when all its bands hold the
+    /// values of any one list.
+    Values(Vec<Vec<f64>>),
 }
 
 impl SourceSpec {
@@ -71,29 +84,39 @@ impl SourceSpec {
             let mut description = Description::of(&self.open_dataset(None)?)?;
             let size = description.size;
             description.georeferencing = description.georeferencing.overridden(self, size)?;
-            if !self.src_nodata.is_empty() {
-                self.override_nodata(&mut description)?;
-            }
+            self.override_nodata(&mut description)?;
             Ok(description)
         };
         describe().map_err(|e: String| self.error(e))
     }
 
     fn override_nodata(&self, description: &mut Description) -> Result<(), String> {
-        let alpha = description.alpha_band();
-        let colour = description.bands.len() - usize::from(alpha.is_some());
-        if self.src_nodata.len() != 1 && self.src_nodata.len() != colour {
+        let lists = match &self.src_nodata {
+            SrcNodata::Declared => return Ok(()),
+            SrcNodata::None => &[][..],
+            SrcNodata::Values(lists) => lists,
+        };
+        let (alpha, count) = (description.alpha_band(), description.bands.len());
+        let colour = count - usize::from(alpha.is_some());
+        if let Some(odd) = lists.iter().find(|list| list.len() != 1 && list.len() != colour) {
             return Err(format!(
                 "--src-nodata gives {} values for {colour} bands; give one, or one per band",
-                self.src_nodata.len()
+                odd.len()
             ));
         }
-        let mut values = self.src_nodata.iter().cycle();
-        for (i, band) in description.bands.iter_mut().enumerate() {
+        let per_band = |list: &Vec<f64>| -> Vec<Option<f64>> {
+            let mut values = list.iter().cycle();
+            let own = |n: usize| (Some(n) != alpha).then(|| values.next().copied()).flatten();
+            (1..=count).map(own).collect()
+        };
+        let mut all = lists.iter().map(per_band);
+        let first = all.next().unwrap_or_else(|| vec![None; count]);
+        for (i, (band, value)) in description.bands.iter_mut().zip(first).enumerate() {
             if Some(i + 1) != alpha {
-                band.nodata = values.next().copied();
+                band.nodata = value;
             }
         }
+        description.further_nodata = all.collect();
         Ok(())
     }
 
@@ -139,7 +162,8 @@ pub struct Source {
     pub(super) blocks: Option<Blocks>,
     spec: SourceSpec,
     bands: Vec<i32>,
-    nodata: Vec<Option<f64>>,
+    /// Lists of one value per band that mean no data.
+    nodata: Vec<Vec<Option<f64>>>,
     alpha: Option<(usize, f64)>,
     mask: bool,
     sample_type: SampleType,
@@ -162,8 +186,7 @@ impl Source {
         let _limit = spec.listing_limit();
         let dataset = spec.open_dataset(level).map_err(|e| spec.error(e))?;
         let (width, height) = dataset.raster_size();
-        let band = |n: &usize| description.bands.get(n - 1).map(|b| b.nodata);
-        let nodata: Option<Vec<_>> = selection.bands.iter().map(band).collect();
+        let nodata = description.nodata_lists(&selection.bands);
         let nodata = nodata.ok_or_else(|| spec.error("has fewer bands than it had a moment ago"))?;
         let alpha = selection
             .alpha
@@ -234,8 +257,10 @@ impl Source {
                 None => coverage = Some(mask),
             }
         }
-        let nodata: Vec<Option<T>> = self.nodata.iter().map(|n| n.and_then(nodata_as)).collect();
-        clear_nodata(&samples, &nodata, &mut coverage);
+        for list in &self.nodata {
+            let values: Vec<Option<T>> = list.iter().map(|n| n.and_then(nodata_as)).collect();
+            clear_nodata(&samples, &values, &mut coverage);
+        }
         let validity = coverage
             .and_then(|c| plane(c, window.height, window.width))
             .map_or(Validity::All, Validity::PerPixel);

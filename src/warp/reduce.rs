@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use ndarray::{Array2, Array3, s};
 
+use super::exclusion::{Exclusion, Tally};
 use super::kernel::Edges;
 use crate::block::{
     Block, Sample, Samples, Validity, interleaved_array, interleaved_slice, interleaved_zeros, to_interleaved,
@@ -49,6 +50,50 @@ fn halve_at(level: Level, block: &Block, method: Resampling, edges: Edges) -> Re
     }
     let window = Window::new(from.x / 2, from.y / 2, width / 2, height / 2);
     for_samples!(&block.samples, array => halve_samples(level, array, &block.validity, window, method, edges))
+}
+
+/// Like [`halve`] with [`Resampling::Average`], where some values do not count.
+///
+/// # Errors
+/// [`Error::Internal`] when the window's edges are not even.
+pub fn halve_excluding(block: &Block, exclusion: &Exclusion, edges: Edges) -> Result<Block> {
+    let from = block.window;
+    let (_, height, width) = block.samples.dim();
+    let even = [from.x, from.y, from.right(), from.bottom()].iter().all(|v| v % 2 == 0);
+    if !even || (width, height) != (from.width, from.height) {
+        return Err(Error::Internal(format!("cannot halve {from}")));
+    }
+    let window = Window::new(from.x / 2, from.y / 2, width / 2, height / 2);
+    for_samples!(&block.samples, array => halve_tallied(array, &block.validity, window, exclusion, edges))
+}
+
+fn halve_tallied<T: Mean>(
+    array: &Array3<T>,
+    validity: &Validity,
+    window: Window,
+    exclusion: &Exclusion,
+    edges: Edges,
+) -> Result<Block> {
+    let (bands, _, width) = array.dim();
+    let samples = interleaved_slice(array).map_or_else(|| Cow::Owned(to_interleaved(array)), Cow::Borrowed);
+    let mut halved = vec![T::default(); window.area() * bands];
+    let mut covered = Array2::zeros((window.height, window.width));
+    let coverage = |y: usize, x: usize| match validity {
+        Validity::All => 255,
+        Validity::PerPixel(c) => c[[y, x]],
+    };
+    let mut tally = Tally::new(exclusion, bands, edges);
+    for (k, target) in halved.chunks_exact_mut(bands.max(1)).enumerate() {
+        let (x, y) = (2 * (k % window.width), 2 * (k / window.width));
+        tally.clear();
+        for (x, y) in [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)] {
+            tally.add(&samples[(y * width + x) * bands..][..bands], coverage(y, x), 1.0);
+        }
+        covered[[y / 2, x / 2]] = tally.finish(target);
+    }
+    let samples = interleaved_array(halved, bands, window.size())
+        .ok_or_else(|| Error::Internal(format!("{window} does not hold its samples")))?;
+    Ok(Block { window, samples: T::wrap(samples), validity: Validity::PerPixel(covered).simplified() })
 }
 
 /// Puts four blocks of equal size together to one of double the side. They come in the order upper left, upper

@@ -325,8 +325,6 @@ fn options_that_do_not_fit_are_refused_before_anything_is_written() {
         (&["--lossless"], &["--lossless is for webp tiles", "-f webp"]),
         (&["-f", "jpg", "--lossless"], &["--lossless is for webp tiles, not for jpg"]),
         (&["-f", "jpg", "--png-mode", "small"], &["--png-mode is for png tiles"]),
-        (&["--background", "0,0,0"], &["--background is for jpg tiles"]),
-        (&["-f", "webp", "--background", "0,0,0"], &["--background is for jpg tiles"]),
         (&["-f", "webp", "--lossless", "--quality", "80"], &["lossless webp tiles have no quality"]),
         (&["--co", "ZLEVEL=9"], &["ZLEVEL", "--png-mode"]),
         (&["-f", "jpg", "--co", "QUALITY"], &["--co QUALITY: give KEY=VALUE"]),

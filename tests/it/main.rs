@@ -13,3 +13,4 @@ mod samples;
 mod small_disk;
 mod terrain;
 mod tile;
+mod validity;

@@ -6,6 +6,7 @@
 //!
 //! Colours are counted until the 257th, which in imagery comes within the first rows.
 
+use super::PngOptions;
 use crate::encode::{Colour, Picture, Plane, Rgba};
 
 /// Pixels that are expanded to colours at once.
@@ -61,7 +62,7 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Finds the layout of a picture that [`Picture::check`] has passed.
-    pub(super) fn new(picture: &Picture<'a>, truecolour: bool, scratch: &'a mut Scratch) -> Self {
+    pub(super) fn new(picture: &Picture<'a>, options: PngOptions, scratch: &'a mut Scratch) -> Self {
         let &Picture { width, height, .. } = picture;
         // Whole rows at a time: the search for the first exception would not vectorise.
         let is_opaque = |row: &[u8]| row.iter().fold(255, |all, &alpha| all & alpha) == 255;
@@ -73,10 +74,15 @@ impl<'a> Layout<'a> {
         let of =
             |colour_type, depth, rows, palette| Layout { colour_type, depth, width, height, rows, palette };
 
+        if options.alpha {
+            let colour_type =
+                if picture.colour == Colour::Gray { ColourType::GrayAlpha } else { ColourType::Rgba };
+            return of(colour_type, 8, with_alpha(&picture, colour_type, &mut scratch.bytes), &[]);
+        }
         if picture.colour == Colour::Gray && alpha.is_none() && has_many_levels(&picture) {
             return of(ColourType::Gray, 8, picture.samples, &[]);
         }
-        if truecolour && picture.colour == Colour::Rgb && alpha.is_none() {
+        if options.truecolour && picture.colour == Colour::Rgb && alpha.is_none() {
             return of(ColourType::Rgb, 8, picture.samples, &[]);
         }
         let found = scratch.colours.collect(&picture, &mut scratch.numbers);
@@ -104,19 +110,7 @@ impl<'a> Layout<'a> {
             gray
         });
         let colour_type = if gray { ColourType::GrayAlpha } else { ColourType::Rgba };
-        let stride = width * colour_type.channels();
-        scratch.bytes.reserve(stride * height);
-        for_each_chunk(&picture, |chunk| {
-            if gray {
-                scratch.bytes.extend(
-                    chunk.iter().flat_map(|colour| [colour.to_le_bytes()[0], colour.to_le_bytes()[3]]),
-                );
-            } else {
-                scratch.bytes.extend(chunk.iter().flat_map(|colour| colour.to_le_bytes()));
-            }
-            true
-        });
-        of(colour_type, 8, Plane { bytes: &scratch.bytes, stride }, &[])
+        of(colour_type, 8, with_alpha(&picture, colour_type, &mut scratch.bytes), &[])
     }
 
     /// Bytes of a row.
@@ -191,6 +185,21 @@ fn for_each_chunk(picture: &Picture<'_>, mut f: impl FnMut(&[Packed]) -> bool) {
             }
         }
     }
+}
+
+/// The pixels of a picture as grey with alpha, or as RGB with alpha.
+fn with_alpha<'a>(picture: &Picture<'_>, colour_type: ColourType, bytes: &'a mut Vec<u8>) -> Plane<'a> {
+    let stride = picture.width * colour_type.channels();
+    bytes.reserve(stride * picture.height);
+    for_each_chunk(picture, |chunk| {
+        if colour_type == ColourType::GrayAlpha {
+            bytes.extend(chunk.iter().flat_map(|colour| [colour.to_le_bytes()[0], colour.to_le_bytes()[3]]));
+        } else {
+            bytes.extend(chunk.iter().flat_map(|colour| colour.to_le_bytes()));
+        }
+        true
+    });
+    Plane { bytes, stride }
 }
 
 /// Product of two alphas, rounded.

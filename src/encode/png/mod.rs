@@ -57,6 +57,8 @@ pub struct PngOptions {
     pub mode: PngMode,
     /// Store opaque RGB as RGB however few colours there are, for readers that take the bytes for numbers. Default: no.
     pub truecolour: bool,
+    /// Store every picture with an alpha channel, grey or RGB: never as a palette. Default: no.
+    pub alpha: bool,
 }
 
 impl From<PngMode> for PngOptions {
@@ -97,7 +99,7 @@ impl TileEncoder for Png {
     fn encode(&self, picture: &Picture<'_>, out: &mut Vec<u8>) -> Result<()> {
         picture.check(TileFormat::Png, MOST)?;
         SCRATCH.with_borrow_mut(|scratch| {
-            let layout = Layout::new(picture, self.options.truecolour, &mut scratch.layout);
+            let layout = Layout::new(picture, self.options, &mut scratch.layout);
             chunk::begin(&layout, out)?;
             chunk::chunk(*b"IDAT", out, |out| {
                 strategy::compress(&layout, self.options.mode, &mut scratch.work, out)

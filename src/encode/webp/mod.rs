@@ -7,6 +7,7 @@
 //!
 //! Lossless tiles are made by `image-webp`: fixed predictors and no search for matches, about a sixth smaller than PNG.
 
+mod extended;
 mod raw;
 mod yuv;
 
@@ -40,11 +41,13 @@ pub struct WebpOptions {
     pub quality: u8,
     /// Lossy or lossless. Default: lossy.
     pub mode: WebpMode,
+    /// Store an alpha channel also where all pixels are opaque. Default: no.
+    pub alpha: bool,
 }
 
 impl Default for WebpOptions {
     fn default() -> Self {
-        Self { quality: 75, mode: WebpMode::default() }
+        Self { quality: 75, mode: WebpMode::default(), alpha: false }
     }
 }
 
@@ -81,6 +84,8 @@ struct Scratch {
     pixels: Vec<u8>,
     packed: Vec<u8>,
     planes: yuv::Planes,
+    lossy: Vec<u8>,
+    opacity: extended::Opacity,
 }
 
 thread_local! {
@@ -102,12 +107,20 @@ impl TileEncoder for Webp {
                 WebpMode::Lossless => false,
                 WebpMode::Auto => opaque,
             };
-            if lossy {
-                scratch.planes.fill(&pixels);
-                raw::compress(&mut scratch.planes, self.options.quality, out)
-            } else {
-                lossless(&pixels, &mut scratch.packed, out)
+            // libwebp drops alpha that hides nothing.
+            let add_alpha = self.options.alpha && opaque;
+            if !lossy {
+                let pixels =
+                    if add_alpha { Pixels::with_alpha(picture, &mut scratch.pixels) } else { pixels };
+                return lossless(&pixels, &mut scratch.packed, out);
             }
+            scratch.planes.fill(&pixels);
+            if !add_alpha {
+                return raw::compress(&mut scratch.planes, self.options.quality, out);
+            }
+            scratch.lossy.clear();
+            raw::compress(&mut scratch.planes, self.options.quality, &mut scratch.lossy)?;
+            extended::add_alpha(&scratch.lossy, (picture.width, picture.height), &mut scratch.opacity, out)
         })
     }
 }

@@ -71,7 +71,7 @@ fn lossy_colour_comes_back_nearly_the_same_and_better_with_quality() {
     let samples = waves(256, 256);
     let mut last = (0.0, 0);
     for quality in [1, 40, 75, 95] {
-        let webp = Webp::new(WebpOptions { quality, mode: WebpMode::Lossy }).expect("in range");
+        let webp = Webp::new(WebpOptions { quality, ..WebpOptions::default() }).expect("in range");
         let bytes = encode(webp, &rgb(&samples, 256));
         let (found, alpha, lossy) = decode(&bytes, 256, 256);
         assert!(lossy && !alpha);
@@ -165,7 +165,7 @@ fn all_sizes_hold() {
 #[test]
 fn rejects_qualities_out_of_range_and_pictures_that_lie_about_their_size() {
     for quality in [0, 101] {
-        let refused = Webp::new(WebpOptions { quality, mode: WebpMode::Lossy });
+        let refused = Webp::new(WebpOptions { quality, ..WebpOptions::default() });
         assert!(matches!(refused, Err(Error::Usage(m)) if m.contains("--quality")), "{quality}");
     }
     for (width, height, stride) in [(0, 1, 3), (5, 1, 3), (1, 9, 3), (20_000, 1, 0)] {
@@ -178,4 +178,33 @@ fn rejects_qualities_out_of_range_and_pictures_that_lie_about_their_size() {
             );
         }
     }
+}
+
+#[test]
+fn alpha_is_kept_in_opaque_pictures_when_asked_for() {
+    for (side, height) in [(64, 64), (61, 33)] {
+        let samples = waves(side, height);
+        let picture = rgb(&samples, side);
+        for mode in [WebpMode::Lossy, WebpMode::Lossless, WebpMode::Auto] {
+            let options = WebpOptions { mode, ..WebpOptions::default() };
+            let plain = encode(Webp::new(options).expect("in range"), &picture);
+            let with = encode(Webp::new(WebpOptions { alpha: true, ..options }).expect("in range"), &picture);
+            let (before, alpha, _) = decode(&plain, side, height);
+            assert!(!alpha);
+            let (after, alpha, lossy) = decode(&with, side, height);
+            assert!(alpha && before == after && lossy == (mode != WebpMode::Lossless), "{mode:?}");
+            assert!(
+                with.len() < plain.len() + 200 + plain.len() / 10,
+                "{} after {}",
+                with.len(),
+                plain.len()
+            );
+        }
+    }
+    // Where there is something to hide, nothing changes.
+    let samples = waves(64, 64);
+    let alpha = disc(64);
+    let picture = Picture { alpha: Some(Plane { bytes: &alpha, stride: 64 }), ..rgb(&samples, 64) };
+    let with = WebpOptions { alpha: true, ..WebpOptions::default() };
+    assert_eq!(encode(Webp::new(with).expect("in range"), &picture), encode(webp(WebpMode::Lossy), &picture));
 }

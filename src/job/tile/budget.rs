@@ -62,7 +62,8 @@ fn cost(plan: &Plan, side: usize, source: usize) -> usize {
     };
     let apart = if matches!(plan.overlap, Overlap::Min | Overlap::Max) { canvas } else { 0 };
     let encoded = side * side * plan.look.picture_bands() * 4 / 3;
-    source + canvas * 4 / 3 + apart + rendered + encoded + (1 << 20)
+    let mask = if plan.stencil.is_some() { side * side } else { 0 };
+    source + canvas * 4 / 3 + apart + mask + rendered + encoded + (1 << 20)
 }
 
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next.

@@ -8,6 +8,7 @@ mod budget;
 mod estimate;
 mod levels;
 pub mod look;
+pub mod masking;
 pub mod picture;
 pub mod places;
 pub mod plan;
@@ -39,6 +40,7 @@ use crate::raster::chunks::ChunkCache;
 use crate::resampling::Resampling;
 use crate::sink::{Deposited, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
+use masking::Masking;
 use picture::Picture;
 use reader::TileReader;
 use terrain::Terrain;
@@ -118,6 +120,8 @@ pub struct TileJob {
     pub scheme: Scheme,
     /// Extent in degrees to which tiles are limited; its west may lie east of its east, across the antimeridian.
     pub bbox: Option<Bounds>,
+    /// Pixels without data.
+    pub masking: Masking,
     /// Words for the metadata.
     pub labels: Labels,
     /// Reader threads.
@@ -148,6 +152,7 @@ impl TileJob {
             tiling: TilingScheme::default(),
             scheme: Scheme::default(),
             bbox: None,
+            masking: Masking::default(),
             labels: Labels::default(),
             readers: threads,
             threads,
@@ -200,6 +205,7 @@ impl TileJob {
                 self.tiles.format().extension()
             ));
         }
+        self.masking.validate(self)?;
         self.terrain.as_ref().map_or(Ok(()), |terrain| terrain.validate(self))
     }
 
@@ -258,7 +264,11 @@ impl pipeline::Sink for Counted<'_> {
 
 /// The inputs hold nothing to make tiles of.
 fn empty(job: &TileJob) -> Error {
-    let extent = if job.bbox.is_some() { " in the extent of --bbox" } else { "" };
+    let extent = match (&job.masking.cutline, job.bbox) {
+        (Some(_), _) => " inside of the cutline",
+        (None, Some(_)) => " in the extent of --bbox",
+        (None, None) => "",
+    };
     Error::input(&job.inputs[0].path, format!("holds no data{extent}: every pixel is nodata or transparent"))
 }
 
@@ -308,12 +318,12 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
 
 /// The encoder of a job's tiles.
 fn encoder(job: &TileJob) -> Result<Box<dyn TileEncoder>> {
-    match job.tiles {
+    job.masking.encoder(match job.tiles {
         EncoderOptions::Png(options) if job.terrain.is_some() => {
-            EncoderOptions::Png(PngOptions { truecolour: true, ..options }).build()
+            EncoderOptions::Png(PngOptions { truecolour: true, ..options })
         }
-        options => options.build(),
-    }
+        options => options,
+    })
 }
 
 /// Plans a job and makes a few of its tiles to say what it would take; writes nothing.

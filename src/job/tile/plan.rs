@@ -16,7 +16,9 @@ use crate::raster::chunks::ChunkLayout;
 use crate::raster::source::Selection;
 use crate::raster::{Description, Frame, Georeferencing, SourceSpec};
 use crate::resampling::Resampling;
+use crate::warp::exclusion::Exclusion;
 use crate::warp::kernel::{Edges, halo};
+use crate::warp::stencil::Stencil;
 use crate::window::{Size, Window};
 
 /// An input as the plan sees it: a raster, or several that lie on one grid of pixels and are read as one.
@@ -98,6 +100,10 @@ pub struct Plan {
     pub grid: TileGrid,
     /// Extent in degrees, −180…180 across the antimeridian; none for tiles without a place on the Earth.
     pub bounds: Option<Bounds>,
+    /// Polygons of the base level outside of which nothing is shown.
+    pub stencil: Option<Stencil>,
+    /// Values that averages leave out.
+    pub exclusion: Option<Exclusion>,
     /// Where memory goes.
     pub budget: Budget,
     /// What was decided in the user's place, each with the option that says so.

@@ -64,11 +64,13 @@ impl Plan {
         let overview_resampling = or(job.overview_resampling, Resampling::Mode, Resampling::Average);
 
         guesses.extend(told_of(&job.tiles, categorical));
+        guesses.extend(job.masking.guess(job.tiles));
 
         let has_holes = sketches.iter().any(Sketch::has_holes);
         let decided = sketches.into_iter().zip(reads).zip(looks.into_iter().zip(scales));
         let decided = decided.map(|((sketch, read), (look, scale))| Decided { sketch, read, look, scale });
-        let inputs = lay_out(decided, base, job);
+        let mut inputs = lay_out(decided, base, job);
+        let stencil = job.masking.cut(job, &grid, base, &mut inputs, &mut guesses)?;
         let ranges = ranges(&inputs, base, job.tile_size);
         let span = span(&inputs, resampling, job.tile_size);
         let pyramid = Pyramid::new(base, min, span, &ranges).ok_or_else(|| nothing(job, has_holes))?;
@@ -91,9 +93,12 @@ impl Plan {
             tile_size: job.tile_size,
             grid,
             bounds,
+            stencil,
+            exclusion: job.masking.exclusion.clone(),
             budget: Budget::default(),
             guesses,
         };
+        job.masking.check_exclusion(&plan)?;
         plan.budget = budget::share_out(&plan, job)?;
         Ok(plan)
     }

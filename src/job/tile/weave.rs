@@ -19,8 +19,8 @@ use crate::pyramid::{Nursery, WideNursery};
 use crate::resampling::Resampling;
 use crate::sink::{Deposited, Depot};
 use crate::warp::coords::CoordGrid;
-use crate::warp::kernel::{Canvas, Extreme, halo, warp};
-use crate::warp::reduce::{halve, join};
+use crate::warp::kernel::{Canvas, Extreme, halo, warp, warp_excluding};
+use crate::warp::reduce::{halve, halve_excluding, join};
 use crate::window::Window;
 
 /// Nodes of the pyramid that wait, and what for.
@@ -146,7 +146,13 @@ impl<'a> Loom<'a> {
         let plan = self.plan;
         let blank = || Canvas::new(plan.window(weft.metatile), plan.sample_type, plan.bands);
         let draw = |strand: &Strand, canvas: &mut Canvas| {
-            warp(&strand.source, &strand.grid, strand.target, plan.resampling, plan.edges, canvas)
+            let (source, grid, target) = (&strand.source, &strand.grid, strand.target);
+            match &plan.exclusion {
+                Some(exclusion) if plan.resampling == Resampling::Average => {
+                    warp_excluding(source, grid, target, exclusion, plan.edges, canvas)
+                }
+                _ => warp(source, grid, target, plan.resampling, plan.edges, canvas),
+            }
         };
         let mut canvas = blank();
         let extreme = match plan.overlap {
@@ -168,6 +174,9 @@ impl<'a> Loom<'a> {
         // What lies outside of --bbox must not shine through in lower levels, wherever metatiles happen to end.
         for tile in plan.tiles_beside(weft.metatile) {
             canvas.clear(&tile.window(plan.tile_size));
+        }
+        if let Some(stencil) = &plan.stencil {
+            stencil.cut(&mut canvas);
         }
         Ok(canvas.into_block())
     }
@@ -193,7 +202,13 @@ impl<'a> Loom<'a> {
     fn reduced(&self, block: Option<Block>) -> Result<Option<Block>> {
         let local = self.plan.reduces_locally();
         let method = if local { self.plan.overview_resampling } else { Resampling::Average };
-        block.map(|b| halve(&b, method, self.plan.edges)).transpose()
+        let halved = |b: Block| match &self.plan.exclusion {
+            Some(exclusion) if method == Resampling::Average => {
+                halve_excluding(&b, exclusion, self.plan.edges)
+            }
+            _ => halve(&b, method, self.plan.edges),
+        };
+        block.map(halved).transpose()
     }
 
     /// Encodes the tiles of a level that lie in a block, if the level is written.

@@ -54,6 +54,11 @@ impl Canvas {
         }
     }
 
+    /// Takes back what a mask, one byte per pixel, has no value for.
+    pub fn keep(&mut self, mask: &[u8]) {
+        self.coverage.iter_mut().zip(mask).for_each(|(c, m)| *c = (*c).min(*m));
+    }
+
     /// The finished pixels, pixel-interleaved, zero where nothing is covered; `None` when nothing is covered at all.
     pub fn into_block(self) -> Option<Block> {
         if self.coverage.iter().all(|&c| c == 0) {

@@ -30,6 +30,7 @@
 
 mod canvas;
 mod convolve;
+mod exclude;
 mod fixed;
 mod patch;
 mod pick;
@@ -45,6 +46,7 @@ pub use canvas::{Canvas, Extreme};
 use ndarray::Array3;
 
 use super::coords::{CELL, Cell, CoordGrid};
+use super::exclusion::Exclusion;
 use crate::block::{Block, interleaved_slice_mut};
 use crate::error::{Error, Result};
 use crate::resampling::Resampling;
@@ -106,6 +108,40 @@ fn warp_at(
     edges: Edges,
     canvas: &mut Canvas,
 ) -> Result<()> {
+    if !check(source, grid, piece, canvas)? {
+        return Ok(());
+    }
+    for_samples!(&source.samples, array => {
+        warp_samples(level, array, source, grid, piece, method, edges, canvas)
+    })
+}
+
+/// Like [`warp`] with [`Resampling::Average`], where some values do not count.
+///
+/// # Errors
+/// Those of [`warp`].
+pub fn warp_excluding(
+    source: &Block,
+    grid: &CoordGrid,
+    piece: Window,
+    exclusion: &Exclusion,
+    edges: Edges,
+    canvas: &mut Canvas,
+) -> Result<()> {
+    if !check(source, grid, piece, canvas)? {
+        return Ok(());
+    }
+    for_samples!(&source.samples, array => {
+        let (flat, coverage) = (source::interleaved(array), source::coverage(&source.validity));
+        let bands = array.dim().0;
+        let source = Source { samples: &flat, coverage: coverage.as_deref(), window: source.window, bands };
+        exclude::average(&source, grid, piece, exclusion, edges, &mut rows(canvas, bands)?);
+    });
+    Ok(())
+}
+
+/// Whether there is anything to resample.
+fn check(source: &Block, grid: &CoordGrid, piece: Window, canvas: &Canvas) -> Result<bool> {
     let (bands, height, width) = source.samples.dim();
     if source.samples.sample_type() != canvas.samples.sample_type() || bands != canvas.samples.dim().0 {
         return Err(Error::Internal("source and canvas differ in sample type or bands".to_owned()));
@@ -118,12 +154,15 @@ fn warp_at(
     if !aligned || !grid.window().contains(&piece) || !canvas.window.contains(&piece) {
         return Err(Error::Internal(format!("cannot warp {piece}: not whole cells of grid and canvas")));
     }
-    if source.window.is_empty() || bands == 0 {
-        return Ok(());
-    }
-    for_samples!(&source.samples, array => {
-        warp_samples(level, array, source, grid, piece, method, edges, canvas)
-    })
+    Ok(!source.window.is_empty() && bands > 0)
+}
+
+/// The memory of a canvas.
+fn rows<T: Pixel>(canvas: &mut Canvas, bands: usize) -> Result<Rows<'_, T>> {
+    let Some(samples) = T::unwrap_mut(&mut canvas.samples).and_then(interleaved_slice_mut) else {
+        return Err(Error::Internal("a canvas is not pixel-interleaved".to_owned()));
+    };
+    Ok(Rows { samples, coverage: &mut canvas.coverage, window: canvas.window, bands })
 }
 
 #[expect(clippy::too_many_arguments, reason = "the arguments of `warp` and the type of the samples")]
@@ -140,10 +179,7 @@ fn warp_samples<T: Pixel>(
     let (flat, coverage) = (source::interleaved(array), source::coverage(&source.validity));
     let bands = array.dim().0;
     let source = Source { samples: &flat, coverage: coverage.as_deref(), window: source.window, bands };
-    let Some(samples) = T::unwrap_mut(&mut canvas.samples).and_then(interleaved_slice_mut) else {
-        return Err(Error::Internal("a canvas is not pixel-interleaved".to_owned()));
-    };
-    let rows = &mut Rows { samples, coverage: &mut canvas.coverage, window: canvas.window, bands };
+    let rows = &mut rows(canvas, bands)?;
     match method {
         Resampling::Nearest => pick::nearest(level, &source, grid, piece, edges, rows),
         Resampling::Mode => pick::mode(&source, grid, piece, edges, rows),

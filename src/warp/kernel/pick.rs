@@ -197,7 +197,7 @@ fn footprint(position: f64, scale: f64, origin: i64, len: usize) -> (usize, usiz
 
 /// Calls `visit(scale, column, row, x, y, samples, coverage)` for every pixel of `piece` whose centre lies in a source
 /// pixel: `column` and `row` are that pixel's, `x` and `y` the exact position, samples and coverage the target's.
-fn for_pixels<T: Pixel>(
+pub(super) fn for_pixels<T: Pixel>(
     source: &Source<'_, T>,
     grid: &CoordGrid,
     piece: Window,
