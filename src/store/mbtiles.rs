@@ -1,11 +1,13 @@
 //! An MBTiles database to read, through the interface of the specification: `tiles`, a table or a view, and `metadata`.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use md5::{Digest, Md5};
+use rusqlite::{Connection, OpenFlags, Row, params};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -18,6 +20,8 @@ use crate::tileset::Scheme;
 /// In the order of the rows, so that a table is read from its beginning to its end; lengths need no tile's bytes.
 const EACH: &str = "SELECT zoom_level, tile_column, tile_row, length(tile_data) FROM tiles";
 const TILE: &str = "SELECT tile_data FROM tiles WHERE zoom_level = ?1 AND tile_column = ?2 AND tile_row = ?3";
+/// Martin's databases tell the MD5 of each tile (<https://maplibre.org/martin/mbtiles-schema.html>).
+const HASHED: &str = "SELECT tile_data, tile_hash FROM tiles_with_hash WHERE zoom_level = ?1 AND tile_column = ?2 AND tile_row = ?3";
 const LEVELS: &str = "SELECT min(zoom_level), max(zoom_level) FROM tiles";
 const FIRST: &str = "SELECT zoom_level, tile_column, tile_row FROM tiles WHERE zoom_level = ?1 LIMIT 1";
 const OF_LEVEL: &str = "SELECT zoom_level, tile_column, tile_row FROM tiles WHERE zoom_level = ?1";
@@ -27,7 +31,14 @@ const METADATA: &str = "SELECT name, value FROM metadata";
 #[derive(Debug)]
 pub struct MbtilesStore {
     database: Connection,
-    about: Arc<About>,
+    known: Arc<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    about: About,
+    /// Whether the database tells the MD5 of each tile.
+    hashed: bool,
 }
 
 impl MbtilesStore {
@@ -39,17 +50,11 @@ impl MbtilesStore {
         whole(path)?;
         let database = connect(path)?;
         let refused = |e| broken(path, &e);
-        let mut extra = Vec::new();
-        for (name, what) in [("tiles", true), ("grids", false)] {
-            let sql = "SELECT count(*) FROM sqlite_master WHERE name = ?1 AND type IN ('table', 'view')";
-            let there: i64 = database.query_row(sql, [name], |row| row.get(0)).map_err(refused)?;
-            if there == 0 && what {
-                return Err(Error::input(path, "is an SQLite database without a table 'tiles': no MBTiles"));
-            }
-            if there > 0 && !what && has_rows(&database, name) {
-                extra.push("grids (UTFGrid) are not read, only tiles".to_owned());
-            }
+        let sql = "SELECT count(*) FROM sqlite_master WHERE name = 'tiles' AND type IN ('table', 'view')";
+        if database.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(refused)? == 0 {
+            return Err(Error::input(path, "is an SQLite database without a table 'tiles': no MBTiles"));
         }
+        let hashed = database.prepare(HASHED).is_ok();
         let keys = keys(path, &database)?;
         let levels = database.query_row(LEVELS, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(refused)?;
         let (Some(lowest), Some(highest)): (Option<i64>, Option<i64>) = levels else {
@@ -57,7 +62,7 @@ impl MbtilesStore {
         };
         let first = database.query_row(FIRST, [lowest], |row| Ok(place(path, row))).map_err(refused)??;
         let Ok(max_zoom) = u8::try_from(highest) else { return Err(nowhere(path, highest, 0, 0)) };
-        let bytes = tile(path, &database, first)?;
+        let bytes = tile(path, &database, hashed, first)?;
         let bytes =
             bytes.ok_or_else(|| Error::input(path, format!("lists tile {first} but does not find it")))?;
         let zooms = (first.z, max_zoom);
@@ -71,18 +76,21 @@ impl MbtilesStore {
             }
             Ok(extent)
         })?;
-        about.notes.append(&mut extra);
-        Ok(Self { database, about: Arc::new(about) })
+        if has_rows(&database, "grids") {
+            about.notes.push("grids (UTFGrid) are not read, only tiles".to_owned());
+        }
+        Ok(Self { database, known: Arc::new(Known { about, hashed }) })
     }
 }
 
 impl TileStore for MbtilesStore {
     fn about(&self) -> &About {
-        &self.about
+        &self.known.about
     }
 
     fn each(&self, take: &mut Take<'_>) -> Result<()> {
-        let path = &self.about.path;
+        let about = &self.known.about;
+        let path = &about.path;
         let refused = |e| broken(path, &e);
         let mut query = self.database.prepare(EACH).map_err(refused)?;
         let mut rows = query.query([]).map_err(refused)?;
@@ -90,7 +98,7 @@ impl TileStore for MbtilesStore {
             let coord = place(path, row)?;
             let len: Option<i64> = row.get(3).map_err(refused)?;
             let Some(len) = len.and_then(|len| u64::try_from(len).ok()) else {
-                return Err(self.about.refusal(coord, "has no bytes"));
+                return Err(about.refusal(coord, "has no bytes"));
             };
             take(coord, len)?;
         }
@@ -98,14 +106,14 @@ impl TileStore for MbtilesStore {
     }
 
     fn tile(&self, coord: TileCoord) -> Result<Option<Vec<u8>>> {
-        tile(&self.about.path, &self.database, coord)
+        tile(&self.known.about.path, &self.database, self.known.hashed, coord)
     }
 
     fn opener(&self) -> Opener {
-        let about = Arc::clone(&self.about);
+        let known = Arc::clone(&self.known);
         Opener::new(move || {
-            let database = connect(&about.path)?;
-            Ok(Box::new(Self { database, about: Arc::clone(&about) }))
+            let database = connect(&known.about.path)?;
+            Ok(Box::new(Self { database, known: Arc::clone(&known) }))
         })
     }
 }
@@ -194,13 +202,30 @@ fn nowhere(path: &Path, z: i64, x: i64, y: i64) -> Error {
     )
 }
 
-fn tile(path: &Path, database: &Connection, coord: TileCoord) -> Result<Option<Vec<u8>>> {
+fn tile(path: &Path, database: &Connection, hashed: bool, coord: TileCoord) -> Result<Option<Vec<u8>>> {
     let refused = |e| broken(path, &e);
-    let mut query = database.prepare_cached(TILE).map_err(refused)?;
-    let read = query.query_row(params![coord.z, coord.x, coord.tms_y()], |row| {
-        Ok(row.get_ref(0)?.as_bytes_or_null()?.map(<[u8]>::to_vec))
-    });
-    read.optional().map(Option::flatten).map_err(refused)
+    let mut query = database.prepare_cached(if hashed { HASHED } else { TILE }).map_err(refused)?;
+    let mut rows = query.query(params![coord.z, coord.x, coord.tms_y()]).map_err(refused)?;
+    let Some(row) = rows.next().map_err(refused)? else { return Ok(None) };
+    let bytes = row.get_ref(0).map_err(refused)?.as_bytes_or_null();
+    let bytes = bytes.map_err(|e| refused(e.into()))?;
+    if hashed
+        && let Ok(told) = row.get_ref(1).map_err(refused)?.as_str()
+        && let Some(bytes) = bytes
+        && told.len() == 32
+        && !told.eq_ignore_ascii_case(&hex(&Md5::digest(bytes)))
+    {
+        return Err(Error::input(path, format!("tile {coord} is damaged: its MD5 is not {told}")));
+    }
+    Ok(bytes.map(<[u8]>::to_vec))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn broken(path: &Path, error: &rusqlite::Error) -> Error {
@@ -276,6 +301,24 @@ mod tests {
             std::fs::write(&path, &bytes[..len]).expect("cut");
             let error = open(&path, None).err().expect("cut off").to_string();
             assert!(error.contains("is cut off"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_tile_that_has_another_digest_than_is_told_is_refused() {
+        let bytes = picture(TileFormat::Png, 32, 1);
+        for (digest, sound) in [(hex(&Md5::digest(&bytes)).to_uppercase(), true), ("0".repeat(32), false)] {
+            let (_dir, path) = database(&format!(
+                "CREATE TABLE tiles_with_hash (zoom_level, tile_column, tile_row, tile_data, tile_hash);
+                 INSERT INTO tiles_with_hash VALUES (2, 1, 0, x'{}', '{digest}');
+                 CREATE VIEW tiles AS SELECT * FROM tiles_with_hash;",
+                hex(&bytes)
+            ));
+            let read = open(&path, None).and_then(|store| store.tile(TileCoord::new(2, 1, 3)));
+            match read {
+                Ok(found) => assert!(sound && found == Some(bytes.clone())),
+                Err(error) => assert!(!sound && error.to_string().contains("tile 2/1/3 is damaged: its MD5")),
+            }
         }
     }
 

@@ -44,7 +44,6 @@ fn unknown_keys_are_carried_through_every_container() {
     let structured: Value = serde_json::from_str(value("json").expect("a row")).expect("JSON");
     assert_eq!(structured, json!({"year": 2024, "stats": more["stats"], "vector_layers": []}));
     assert!(contents(&at("b.mbtiles")) == contents(&at("d.mbtiles")));
-    assert!(contents(&at("a.pmtiles")) == contents(&at("e.pmtiles")));
 }
 
 #[test]
