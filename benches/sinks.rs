@@ -96,6 +96,7 @@ fn main() {
         (OutputKind::Folder, "set"),
         (OutputKind::Mbtiles, "set.mbtiles"),
         (OutputKind::Pmtiles, "set.pmtiles"),
+        (OutputKind::Tar, "set.tar"),
     ] {
         row(kind, name, tiles, size);
     }

@@ -12,8 +12,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`job`] | what tileloom can do: [`job::tile`] plans a tile set and weaves it from the parts below |
-//! | [`sink`], [`tileset`] | containers (folder, MBTiles, PMTiles) and their metadata |
+//! | [`job`] | what tileloom can do: [`job::tile`] plans a tile set and weaves it from the parts below, [`job::convert`] copies one |
+//! | [`sink`], [`store`], [`tileset`] | containers (folder, MBTiles, PMTiles, tar) to write and to read, and their metadata |
 //! | [`warp`] | coordinate grids, resampling kernels, halving |
 //! | [`pyramid`] | which tiles exist, in what order they are made, who waits for whom |
 //! | [`raster`] | GDAL behind safe types: [`raster::Source`] reads windows with their validity |
@@ -46,6 +46,7 @@ pub mod encode;
 pub mod error;
 pub mod grid;
 pub mod job;
+pub(crate) mod order;
 pub mod pipeline;
 pub mod pyramid;
 pub mod raster;
@@ -53,6 +54,7 @@ pub mod resampling;
 pub(crate) mod simd;
 pub mod sink;
 pub mod spelling;
+pub mod store;
 pub mod target;
 pub mod tileset;
 pub mod warp;

@@ -288,7 +288,7 @@ fn inspect(path: &Path, shape: Shape, overwrite: bool) -> Result<Existing> {
     match shape {
         Shape::Folder => {
             if !metadata.is_dir() {
-                return refuse("is a file; tiles can only go into a folder, .mbtiles or .pmtiles");
+                return refuse("is a file; tiles can only go into a folder, .mbtiles, .pmtiles or .tar");
             }
             let content = FolderContent::of(path)?;
             if content.empty {

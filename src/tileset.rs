@@ -103,8 +103,10 @@ pub struct TilesetInfo {
     pub scheme: Scheme,
     /// How heights became the tiles' colours; default none: the tiles are pictures.
     pub encoding: Option<Encoding>,
+    /// Revision of the tile set, for a copy of a set that has one; default none: [`VERSION`], and 1 in MBTiles.
+    pub version: Option<String>,
     /// Further keys and values, in the order given; default none.
-    pub extra: Vec<(String, String)>,
+    pub extra: Vec<(String, Value)>,
 }
 
 impl TilesetInfo {
@@ -134,6 +136,7 @@ impl TilesetInfo {
             tile_size,
             scheme: Scheme::default(),
             encoding: None,
+            version: None,
             extra: Vec::new(),
         }
     }
@@ -168,6 +171,9 @@ impl TilesetInfo {
             )));
         }
         let mut seen = RESERVED.to_vec();
+        if self.encoding.is_some() {
+            seen.extend(ENCODING);
+        }
         for (key, _) in &self.extra {
             if seen.contains(&key.as_str()) {
                 return Err(Error::Usage(format!("the metadata key '{key}' is already taken")));
@@ -210,7 +216,7 @@ impl TilesetInfo {
             name: self.name.clone(),
             description: self.description.clone(),
             attribution: self.attribution.clone(),
-            version: VERSION,
+            version: self.version.clone().unwrap_or_else(|| VERSION.to_owned()),
             scheme: self.scheme.name(),
             tiles: vec![self.tile_url()],
             minzoom: self.min_zoom,
@@ -226,10 +232,15 @@ impl TilesetInfo {
         }
     }
 
+    /// Whether a key of the metadata is one that this description writes by itself.
+    pub(crate) fn is_reserved(key: &str) -> bool {
+        RESERVED.contains(&key)
+    }
+
     /// The encoding of heights, if there is one, and the extra keys.
     pub(crate) fn further(&self) -> impl Iterator<Item = (&str, Value)> {
         let encoding = self.encoding.as_ref().map(Encoding::metadata).unwrap_or_default();
-        let extra = self.extra.iter().map(|(k, v)| (k.as_str(), Value::String(v.clone())));
+        let extra = self.extra.iter().map(|(k, v)| (k.as_str(), v.clone()));
         encoding.into_iter().chain(extra)
     }
 
@@ -239,8 +250,8 @@ impl TilesetInfo {
     }
 }
 
-/// Keys that the formats themselves use.
-const RESERVED: [&str; 24] = [
+/// Keys that a description writes by itself, in one container or another.
+const RESERVED: [&str; 15] = [
     "tilejson",
     "name",
     "description",
@@ -256,16 +267,10 @@ const RESERVED: [&str; 24] = [
     "format",
     "tileSize",
     "json",
-    "vector_layers",
-    "grids",
-    "data",
-    "fillzoom",
-    "encoding",
-    "redFactor",
-    "greenFactor",
-    "blueFactor",
-    "baseShift",
 ];
+
+/// Keys by which a description tells how heights became colours.
+pub(crate) const ENCODING: [&str; 5] = ["encoding", "redFactor", "greenFactor", "blueFactor", "baseShift"];
 
 /// A TileJSON 3.0 document (<https://github.com/mapbox/tilejson-spec>); `type`, `format` and `tileSize` are keys of MBTiles
 /// and of MapLibre's sources that TileJSON allows beside its own.
@@ -282,7 +287,7 @@ pub struct TileJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<String>,
     /// Revision of the tile set.
-    pub version: &'static str,
+    pub version: String,
     /// Numbering of the rows, `xyz` or `tms`.
     pub scheme: &'static str,
     /// Templates of tile addresses.
@@ -368,7 +373,7 @@ mod tests {
     #[test]
     fn tilejson_has_the_keys_of_version_3() {
         let mut info = info().with_zooms(1, 4);
-        info.extra.push(("source".to_owned(), "survey".to_owned()));
+        info.extra.push(("source".to_owned(), "survey".into()));
         let text = info.tilejson().to_text().expect("finite");
         let json: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(json["tilejson"], "3.0.0");
@@ -400,7 +405,7 @@ mod tests {
         nan.bounds.north = f64::NAN;
         assert!(nan.validate().is_err());
         let mut shadowing = info();
-        shadowing.extra.push(("bounds".to_owned(), "all".to_owned()));
+        shadowing.extra.push(("bounds".to_owned(), "all".into()));
         assert!(matches!(shadowing.validate(), Err(Error::Usage(_))));
     }
 }

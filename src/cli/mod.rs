@@ -1,5 +1,6 @@
 //! The command line: flags become a job that is valid by construction; nothing of clap enters the library.
 
+mod convert;
 mod format;
 mod info;
 mod parse;
@@ -32,6 +33,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an inpu
 enum Command {
     /// Turn rasters into web map tiles.
     Tile(Box<tile::TileArgs>),
+    /// Copy a tile set into another container, checking every tile.
+    Convert(convert::ConvertArgs),
     /// Say what tileloom sees in a raster and what `tile` would do with it.
     Info(info::InfoArgs),
 }
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse_from(parse::normalised(std::env::args_os()));
     let result = match &cli.command {
         Command::Tile(args) => tile::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Info(args) => info::run(args),
     };
     match result {

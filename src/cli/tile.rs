@@ -28,7 +28,7 @@ use super::{CommonArgs, json, print, signals};
 #[allow(clippy::struct_excessive_bools)] // they mirror flags
 pub struct TileArgs {
     /// Rasters to tile (anything GDAL reads; also folders, quoted patterns, archives and addresses), later ones over earlier
-    /// ones, and the output: a folder, or a file that ends in .mbtiles or .pmtiles.
+    /// ones, and the output: a folder, or a file that ends in .mbtiles, .pmtiles or .tar.
     #[arg(required = true, value_name = "INPUT... OUTPUT")]
     paths: Vec<PathBuf>,
     /// The output; all other paths are inputs then.
@@ -132,7 +132,7 @@ pub struct TileArgs {
     common: CommonArgs,
 }
 
-fn scheme(text: &str) -> Result<Scheme, String> {
+pub(super) fn scheme(text: &str) -> Result<Scheme, String> {
     match text.to_ascii_lowercase().as_str() {
         "xyz" => Ok(Scheme::Xyz),
         "tms" => Ok(Scheme::Tms),
@@ -349,7 +349,7 @@ fn guesses(t: &mut String, guesses: &[String]) {
 }
 
 /// Bytes for people.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} bytes"),
         10_000..10_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),

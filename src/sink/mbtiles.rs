@@ -30,7 +30,7 @@ use crate::sink::order::Order;
 use crate::sink::spool::{Sorted, Spool};
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};
-use crate::tileset::TilesetInfo;
+use crate::tileset::{ENCODING, TilesetInfo};
 
 /// Tiles that are read back through `SQLite`, spread over all of them.
 const SAMPLES: usize = 64;
@@ -185,12 +185,22 @@ fn metadata(info: &TilesetInfo) -> Vec<(&str, String)> {
         ("maxzoom", info.max_zoom.to_string()),
         ("type", info.kind.name().to_owned()),
         // A number here, while TileJSON wants a semantic version.
-        ("version", "1".to_owned()),
+        ("version", info.version.clone().unwrap_or_else(|| "1".to_owned())),
     ];
     rows.extend(info.attribution.clone().map(|text| ("attribution", text)));
     rows.extend(info.description.clone().map(|text| ("description", text)));
-    let text = |value: serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    rows.extend(info.further().map(|(key, value)| (key, text(value))));
+    // Rows are texts; what is not, but for the numbers of an encoding, goes where the specification has room for structure.
+    let mut json = serde_json::Map::new();
+    for (key, value) in info.further() {
+        match value {
+            serde_json::Value::String(text) => rows.push((key, text)),
+            number if ENCODING.contains(&key) => rows.push((key, number.to_string())),
+            other => drop(json.insert(key.to_owned(), other)),
+        }
+    }
+    if !json.is_empty() {
+        rows.push(("json", serde_json::Value::Object(json).to_string()));
+    }
     rows
 }
 

@@ -15,9 +15,9 @@ mod assemble;
 mod depot;
 mod folder;
 mod mbtiles;
-mod order;
 mod pmtiles;
 mod spool;
+mod tar;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,10 +26,12 @@ pub use depot::{Deposited, Depot};
 pub use folder::FolderSink;
 pub use mbtiles::MbtilesSink;
 pub use pmtiles::PmtilesSink;
+pub use tar::TarSink;
 pub use target::{Shape, Target};
 
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::order;
 use crate::target::{self, Claim};
 use crate::tileset::TilesetInfo;
 
@@ -42,10 +44,12 @@ pub enum OutputKind {
     Mbtiles,
     /// A single file to be read in ranges.
     Pmtiles,
+    /// The files of a folder, one behind the other.
+    Tar,
 }
 
 /// Extensions of files that people may ask for by mistake: they never become folders.
-const OTHER_FILES: [&str; 44] = [
+const OTHER_FILES: [&str; 43] = [
     "7z",
     "asc",
     "avif",
@@ -80,7 +84,6 @@ const OTHER_FILES: [&str; 44] = [
     "shp",
     "sqlite",
     "svg",
-    "tar",
     "tgz",
     "tif",
     "tiff",
@@ -99,10 +102,16 @@ impl OutputKind {
             Self::Folder => "folder",
             Self::Mbtiles => "mbtiles",
             Self::Pmtiles => "pmtiles",
+            Self::Tar => "tar",
         }
     }
 
-    /// The container that a path asks for: `.mbtiles`, `.pmtiles`, else a folder. A folder that is there, or a slash at
+    /// Whether it may hold tiles that do not divide the world in Web Mercator: files under free names.
+    pub const fn is_free(self) -> bool {
+        matches!(self, Self::Folder | Self::Tar)
+    }
+
+    /// The container that a path asks for: `.mbtiles`, `.pmtiles`, `.tar`, else a folder. A folder that is there, or a slash at
     /// the end, makes any name a folder's.
     ///
     /// # Errors
@@ -113,8 +122,9 @@ impl OutputKind {
         match extension.as_str() {
             "mbtiles" => Ok(Self::Mbtiles),
             "pmtiles" => Ok(Self::Pmtiles),
+            "tar" => Ok(Self::Tar),
             other if OTHER_FILES.contains(&other) && !is_folder => Err(Error::Usage(format!(
-                "tiles cannot be written to '{}': name a folder, or a file that ends in .mbtiles or .pmtiles",
+                "tiles cannot be written to '{}': name a folder, or a file that ends in .mbtiles, .pmtiles or .tar",
                 path.display()
             ))),
             _ => Ok(Self::Folder),
@@ -126,7 +136,7 @@ impl From<OutputKind> for Shape {
     fn from(kind: OutputKind) -> Self {
         match kind {
             OutputKind::Folder => Self::Folder,
-            OutputKind::Mbtiles | OutputKind::Pmtiles => Self::File,
+            OutputKind::Mbtiles | OutputKind::Pmtiles | OutputKind::Tar => Self::File,
         }
     }
 }
@@ -154,6 +164,7 @@ impl Begun {
             OutputKind::Folder => Box::new(FolderSink::new(claim, depot, info)),
             OutputKind::Mbtiles => Box::new(MbtilesSink::new(claim, depot, info)),
             OutputKind::Pmtiles => Box::new(PmtilesSink::new(claim, depot, info)),
+            OutputKind::Tar => Box::new(TarSink::new(claim, depot, info)),
         }
     }
 }
@@ -164,9 +175,9 @@ impl Begun {
 /// [`Error::Output`] when the target may not be written (see [`Target::check`]), [`Error::Internal`] or
 /// [`Error::Usage`] for metadata no reader would take.
 pub fn begin(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Begun> {
-    if !info.placed && kind != OutputKind::Folder {
+    if !info.placed && !kind.is_free() {
         return Err(Error::Usage(format!(
-            "'{}' can hold only Web Mercator tiles: write tiles without a place on the Earth to a folder",
+            "'{}' can hold only Web Mercator tiles: write tiles without a place on the Earth to a folder or .tar",
             target.path.display()
         )));
     }
@@ -174,7 +185,7 @@ pub fn begin(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Beg
     let claim = Arc::new(target.claim(kind)?);
     let depot = match kind {
         OutputKind::Folder => Depot::files(Arc::clone(&claim), &info)?,
-        OutputKind::Mbtiles | OutputKind::Pmtiles => Depot::segments(Arc::clone(&claim))?,
+        OutputKind::Mbtiles | OutputKind::Pmtiles | OutputKind::Tar => Depot::segments(Arc::clone(&claim))?,
     };
     Ok(Begun { kind, claim, depot, info })
 }
@@ -255,6 +266,7 @@ mod tests {
         let kind = |path: &str| OutputKind::from_path(Path::new(path));
         assert_eq!(kind("a/b.mbtiles").ok(), Some(OutputKind::Mbtiles));
         assert_eq!(kind("a/b.PMTiles").ok(), Some(OutputKind::Pmtiles));
+        assert_eq!(kind("a/b.tar").ok(), Some(OutputKind::Tar));
         for folder in ["tiles", "tiles/", "v1.2", "a.b/tiles", "pictures.png/"] {
             assert_eq!(kind(folder).ok(), Some(OutputKind::Folder), "{folder}");
         }

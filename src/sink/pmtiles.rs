@@ -242,9 +242,12 @@ fn metadata(info: &TilesetInfo) -> Map<String, Value> {
         }
     }
     put("type", info.kind.name().into());
-    put("version", VERSION.into());
+    put("version", info.version.as_deref().unwrap_or(VERSION).into());
     put("format", info.format.extension().into());
     put("tileSize", info.tile_size.into());
+    // The header has them too, but rounded; as text they pass through converters to MBTiles.
+    put("bounds", info.bounds_text().into());
+    put("center", info.centre_text().into());
     json.extend(info.extra_json());
     json
 }

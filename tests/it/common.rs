@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tileloom::grid::TileCoord;
 
-use crate::containers::{Tiles, mbtiles, pmtiles, read_folder};
+use crate::containers::{Tiles, mbtiles, pmtiles, read_folder, read_tar};
 
 #[path = "../../examples/make_testdata/catalogue.rs"]
 pub mod catalogue;
@@ -77,6 +77,7 @@ pub fn read_tiles(path: &Path) -> Tiles {
     match path.extension().and_then(OsStr::to_str) {
         Some("mbtiles") => mbtiles::read(path),
         Some("pmtiles") => pmtiles::Archive::open(path).tiles(),
+        Some("tar") => read_tar(path),
         _ => read_folder(path),
     }
 }

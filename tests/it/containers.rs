@@ -17,8 +17,12 @@ use tileloom::tileset::{LayerKind, Scheme, TilesetInfo};
 /// Tiles by address.
 pub(crate) type Tiles = BTreeMap<TileCoord, Vec<u8>>;
 
-const KINDS: [(OutputKind, &str); 3] =
-    [(OutputKind::Folder, "set"), (OutputKind::Mbtiles, "set.mbtiles"), (OutputKind::Pmtiles, "set.pmtiles")];
+const KINDS: [(OutputKind, &str); 4] = [
+    (OutputKind::Folder, "set"),
+    (OutputKind::Mbtiles, "set.mbtiles"),
+    (OutputKind::Pmtiles, "set.pmtiles"),
+    (OutputKind::Tar, "set.tar"),
+];
 
 /// A PNG of one colour (plus a pixel that tells tiles apart), 256 × 256 RGB.
 fn png(colour: [u8; 3], mark: u32) -> Vec<u8> {
@@ -152,8 +156,27 @@ pub(crate) fn read_folder(root: &Path) -> Tiles {
     tiles
 }
 
+/// The tiles of a tar archive, by name; the first member describes them.
+pub(crate) fn read_tar(path: &Path) -> Tiles {
+    let mut tiles = Tiles::new();
+    let mut archive = tar::Archive::new(std::fs::File::open(path).expect("archive"));
+    for (place, entry) in archive.entries().expect("entries").enumerate() {
+        let mut entry = entry.expect("entry");
+        let name = entry.path().expect("name").to_str().expect("UTF-8").to_owned();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).expect("bytes");
+        assert_eq!(place == 0, name == "tilejson.json");
+        if place > 0 {
+            let parts: Vec<u32> =
+                name.split(['/', '.']).take(3).map(|p| p.parse().expect("number")).collect();
+            tiles.insert(TileCoord::new(parts[0] as u8, parts[1], parts[2]), bytes);
+        }
+    }
+    tiles
+}
+
 #[test]
-fn the_three_containers_hold_the_same_tiles_byte_for_byte() {
+fn the_four_containers_hold_the_same_tiles_byte_for_byte() {
     let tiles = picture_set();
     for (kind, name) in KINDS {
         let (_dir, path, written) = written(name, &tiles, 7);
@@ -161,11 +184,12 @@ fn the_three_containers_hold_the_same_tiles_byte_for_byte() {
             OutputKind::Folder => read_folder(&path),
             OutputKind::Mbtiles => mbtiles::read(&path),
             OutputKind::Pmtiles => pmtiles::Archive::open(&path).tiles(),
+            OutputKind::Tar => read_tar(&path),
         };
         assert!(found == tiles, "{name}");
         assert_eq!(written.tiles, tiles.len() as u64);
         assert_eq!((written.min_zoom, written.max_zoom), (2, 4));
-        let duplicates = if kind == OutputKind::Folder { 0 } else { 3 };
+        let duplicates = if kind.is_free() { 0 } else { 3 };
         assert_eq!(written.duplicates, duplicates, "{name}");
         if kind != OutputKind::Folder {
             assert_eq!(written.bytes, std::fs::metadata(&path).expect("file").len());
@@ -177,7 +201,7 @@ fn the_three_containers_hold_the_same_tiles_byte_for_byte() {
 fn the_bytes_of_an_archive_do_not_depend_on_the_order_of_arrival() {
     for share in [0, 60] {
         let tiles = many(0..=6, share);
-        for name in ["set.mbtiles", "set.pmtiles"] {
+        for name in ["set.mbtiles", "set.pmtiles", "set.tar"] {
             let (_dir, path, _) = written(name, &tiles, 1);
             let first = std::fs::read(path).expect("archive");
             for seed in [2, 3, 99] {
@@ -219,4 +243,22 @@ fn the_tms_convention_turns_the_rows_of_a_folder_over() {
     assert!(read_folder(&path) == turned);
     let text = std::fs::read_to_string(path.join("tilejson.json")).expect("TileJSON");
     assert!(text.contains("\"scheme\": \"tms\""), "{text}");
+}
+
+/// An archive of so many different pictures that its directories have leaves.
+pub(crate) fn write_many_pictures(path: &Path) {
+    let mut tiles = Tiles::new();
+    let plain = png([9, 9, 9], 0);
+    // A text that readers of pictures pass over makes them different: no pixels need to be packed.
+    let (header, rest) = plain.split_at(33);
+    for (number, tile) in many(7..=7, 0).into_keys().chain(many(4..=6, 0).into_keys()).enumerate() {
+        let mut text = b"tEXtn\0".to_vec();
+        text.extend(format!("{number:0width$}", width = 7 + number * 7919 % 90).into_bytes());
+        let mut crc = libdeflater::Crc::new();
+        crc.update(&text);
+        let length = (text.len() as u32 - 4).to_be_bytes();
+        let bytes = [header, &length, &text, &crc.sum().to_be_bytes(), rest].concat();
+        tiles.insert(tile, bytes);
+    }
+    write(&Target::new(path), &tiles, info(&tiles), 5);
 }

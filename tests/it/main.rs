@@ -4,6 +4,7 @@ mod agreement;
 mod cli;
 mod common;
 mod containers;
+mod convert;
 mod formats;
 mod golden;
 mod lesson;

@@ -21,6 +21,8 @@ const fn overhead(kind: OutputKind) -> u64 {
         OutputKind::Folder => 2048,
         OutputKind::Mbtiles => 120,
         OutputKind::Pmtiles => 8,
+        // A header, and half a block of padding.
+        OutputKind::Tar => 768,
     }
 }
 
@@ -31,6 +33,7 @@ const fn fixed(kind: OutputKind) -> u64 {
         OutputKind::Folder => 1 << 10,
         OutputKind::Mbtiles => 24 << 10,
         OutputKind::Pmtiles => 16 << 10,
+        OutputKind::Tar => 2 << 10,
     }
 }
 

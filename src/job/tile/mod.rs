@@ -225,15 +225,15 @@ impl TileJob {
         if self.bbox.is_some() {
             return refuse("knows no degrees: --bbox cannot be used with it");
         }
-        if OutputKind::from_path(&self.target.path)? != OutputKind::Folder {
-            return refuse("makes tiles without a place on the Earth: only a folder can hold them");
+        if !OutputKind::from_path(&self.target.path)?.is_free() {
+            return refuse("makes tiles without a place on the Earth: only a folder or .tar can hold them");
         }
         Ok(())
     }
 }
 
 /// A quarter of the machine, at least 128 MB and at most 256 MB: more does not make a run faster.
-fn default_memory() -> usize {
+pub(super) fn default_memory() -> usize {
     (super::machine::memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 256 << 20)
 }
 

@@ -16,7 +16,7 @@ use crate::sink::{OutputKind, Written};
 pub struct Report {
     /// The tile set.
     pub output: PathBuf,
-    /// `folder`, `mbtiles` or `pmtiles`.
+    /// `folder`, `mbtiles`, `pmtiles` or `tar`.
     pub container: &'static str,
     /// Lowest level that has tiles.
     pub min_zoom: u8,

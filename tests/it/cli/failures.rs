@@ -3,7 +3,7 @@
 use super::*;
 use crate::common::raster::{Spec, write};
 
-const NAMES: [&str; 3] = ["set", "set.mbtiles", "set.pmtiles"];
+const NAMES: [&str; 4] = ["set", "set.mbtiles", "set.pmtiles", "set.tar"];
 
 #[test]
 fn wrong_usage_is_refused_before_anything_is_touched() {
@@ -145,7 +145,7 @@ fn outputs_that_cannot_be_written_are_named_with_the_reason() {
     let dir = scratch();
     for name in ["set.tif", "set.png", "set.zip"] {
         let line = tile_to(dir.path(), "int8.tif", name, &[]);
-        assert!(line.failure(2).contains(".mbtiles or .pmtiles"), "{line:?}");
+        assert!(line.failure(2).contains(".mbtiles, .pmtiles or .tar"), "{line:?}");
     }
     // What stands there is kept, asked or not.
     std::fs::create_dir(dir.path().join("holiday")).expect("folder");

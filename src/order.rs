@@ -1,25 +1,28 @@
-//! The orders of the archives.
+//! The orders in which containers keep their tiles, each as numbers that sort by it.
 
 use crate::grid::{MAX_ZOOM, TileCoord};
 
-/// The order in which an archive is assembled.
+/// An order of tiles. All begin with the lowest zoom level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// By zoom level, column, and row counted from the south: the order of an MBTiles index.
     Columns,
+    /// By zoom level, column, and row counted from the north: the order of XYZ names.
+    Names,
     /// By zoom level and position on the Hilbert curve: the order of PMTiles.
     Hilbert,
 }
 
 impl Order {
     /// The place of a tile in this order. `None` when the address is outside of its level's matrix.
-    pub(super) fn key(self, tile: TileCoord) -> Option<u64> {
+    pub(crate) fn key(self, tile: TileCoord) -> Option<u64> {
         let TileCoord { z, x, y } = tile;
         if z > MAX_ZOOM || x >> z != 0 || y >> z != 0 {
             return None;
         }
         match self {
             Self::Columns => Some(tiles_above(z) + (u64::from(x) << z) + u64::from(tile.tms_y())),
+            Self::Names => Some(tiles_above(z) + (u64::from(x) << z) + u64::from(y)),
             Self::Hilbert => {
                 let tile = ::pmtiles::TileCoord::new(z, x, y).ok()?;
                 Some(::pmtiles::TileId::from(tile).value())
@@ -28,13 +31,14 @@ impl Order {
     }
 
     /// The tile at a place that [`Order::key`] gave.
-    pub(super) fn tile(self, key: u64) -> TileCoord {
+    pub(crate) fn tile(self, key: u64) -> TileCoord {
         match self {
-            Self::Columns => {
+            Self::Columns | Self::Names => {
                 let z = (0..=MAX_ZOOM).rev().find(|z| tiles_above(*z) <= key).unwrap_or(0);
                 let rest = key - tiles_above(z);
                 let row = rest & ((1 << z) - 1);
-                TileCoord::new(z, (rest >> z) as u32, ((1u64 << z) - 1 - row) as u32)
+                let tile = TileCoord::new(z, (rest >> z) as u32, row as u32);
+                if self == Self::Names { tile } else { TileCoord { y: tile.tms_y(), ..tile } }
             }
             Self::Hilbert => ::pmtiles::TileId::new(key).map_or(TileCoord::new(0, 0, 0), |id| {
                 let tile = ::pmtiles::TileCoord::from(id);
@@ -45,7 +49,7 @@ impl Order {
 }
 
 /// How many tiles the levels above `z` have: (4ᶻ − 1) / 3.
-const fn tiles_above(z: u8) -> u64 {
+pub(crate) const fn tiles_above(z: u8) -> u64 {
     ((1u64 << (2 * z)) - 1) / 3
 }
 
@@ -55,7 +59,7 @@ mod tests {
 
     #[test]
     fn keys_sort_by_level_and_give_the_tile_back() {
-        for order in [Order::Columns, Order::Hilbert] {
+        for order in [Order::Columns, Order::Names, Order::Hilbert] {
             for coord in [(0, 0, 0), (1, 1, 0), (5, 31, 7), (17, 70_000, 99_999), (30, (1 << 30) - 1, 3)] {
                 let coord = TileCoord::new(coord.0, coord.1, coord.2);
                 let key = order.key(coord).expect("inside");
@@ -67,5 +71,6 @@ mod tests {
         }
         let south = Order::Columns.key(TileCoord::new(3, 2, 7));
         assert!(south < Order::Columns.key(TileCoord::new(3, 2, 6)));
+        assert!(Order::Names.key(TileCoord::new(3, 2, 6)) < Order::Names.key(TileCoord::new(3, 2, 7)));
     }
 }
