@@ -189,7 +189,11 @@ impl<'a, B> WideNursery<'a, B> {
 
     /// Reports a tile; `part` gives what it holds for a node above, `None` when that is empty. Returns the nodes that miss
     /// nothing any more, each with all parts it was given.
-    pub fn arrive(&self, tile: TileCoord, part: impl Fn(TileCoord) -> Option<B>) -> Vec<(TileCoord, Vec<B>)> {
+    pub fn arrive(
+        &self,
+        tile: TileCoord,
+        mut part: impl FnMut(TileCoord) -> Option<B>,
+    ) -> Vec<(TileCoord, Vec<B>)> {
         if tile.z <= self.pyramid.min {
             return Vec::new();
         }
@@ -198,18 +202,32 @@ impl<'a, B> WideNursery<'a, B> {
         let mut complete = Vec::new();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for (node, part) in parts {
-            let gathering = waiting
-                .entry(node)
-                .or_insert_with(|| Gathering { missing: self.contributors(node), parts: Vec::new() });
-            gathering.parts.extend(part);
-            gathering.missing = gathering.missing.saturating_sub(1);
-            if gathering.missing == 0
-                && let Some(gathering) = waiting.remove(&node)
-            {
-                complete.push((node, gathering.parts));
-            }
+            complete.extend(self.give(&mut waiting, node, part));
         }
         complete
+    }
+
+    /// Reports the part of a tile for one node only. Returns the node if it misses nothing any more.
+    pub fn recall(&self, node: TileCoord, part: Option<B>) -> Option<(TileCoord, Vec<B>)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.give(&mut waiting, node, part)
+    }
+
+    fn give(
+        &self,
+        waiting: &mut HashMap<TileCoord, Gathering<B>>,
+        node: TileCoord,
+        part: Option<B>,
+    ) -> Option<(TileCoord, Vec<B>)> {
+        let gathering = waiting
+            .entry(node)
+            .or_insert_with(|| Gathering { missing: self.contributors(node), parts: Vec::new() });
+        gathering.parts.extend(part);
+        gathering.missing = gathering.missing.saturating_sub(1);
+        if gathering.missing > 0 {
+            return None;
+        }
+        waiting.remove(&node).map(|gathering| (node, gathering.parts))
     }
 
     /// The nodes above that need pixels of a tile: its parent and those the parent's neighbours that lie beside it.

@@ -4,12 +4,16 @@
 //! Work happens under `OUT.partial`; the final name appears by one rename, so a run that fails, or a machine that
 //! stops, leaves either what stood there before or the whole new set. A lock keeps a second run away from
 //! the same target. No folder is ever deleted that does not look like a tile set.
+//!
+//! A run that can be resumed keeps what it finished when it fails: the claim then leaves the unfinished work and its
+//! journal where they are.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::grid::MAX_ZOOM;
@@ -63,8 +67,21 @@ impl Target {
         Ok(())
     }
 
+    /// Whether an interrupted run left work here that a run with the same inputs and options may go on with.
+    pub fn is_unfinished(&self) -> bool {
+        Names::of(self).is_ok_and(|names| names.journal.is_file())
+    }
+
     /// Takes the lock, checks as [`Target::check`] does, and clears away what a run that crashed left behind.
     pub(crate) fn claim(&self, shape: impl Into<Shape>) -> Result<Claim> {
+        let claim = self.claim_unfinished(shape)?;
+        claim.clear()?;
+        Ok(claim)
+    }
+
+    /// Like [`Target::claim`], but leaves everything where it is, also when the claim is dropped, until it is
+    /// [cleared](Claim::clear) away.
+    pub(crate) fn claim_unfinished(&self, shape: impl Into<Shape>) -> Result<Claim> {
         let shape = shape.into();
         let names = Names::of(self)?;
         let lock = Lock::take(&names)?;
@@ -77,11 +94,8 @@ impl Target {
             }
         }
         inspect(&names.target, shape, self.overwrite)?;
-        remove_stale(&names.partial)?;
-        for segment in 0..SEGMENTS {
-            remove_stale(&names.segment(segment))?;
-        }
-        Ok(Claim { names, shape, overwrite: self.overwrite, _lock: lock })
+        let (keep, assembling) = (AtomicBool::new(true), AtomicBool::new(false));
+        Ok(Claim { names, shape, overwrite: self.overwrite, keep, assembling, _lock: lock })
     }
 }
 
@@ -93,6 +107,7 @@ struct Names {
     partial: PathBuf,
     aside: PathBuf,
     spool: PathBuf,
+    journal: PathBuf,
     lock: PathBuf,
 }
 
@@ -132,6 +147,8 @@ impl Names {
         Ok(Self {
             partial: add_suffix(&path, ".partial"),
             aside: add_suffix(&path, ".partial-old"),
+            // Not `-journal`: SQLite takes a file of that name for its own and removes it.
+            journal: add_suffix(&path, ".partial-done"),
             lock: add_suffix(&path, ".partial-lock"),
             target: path,
             parent,
@@ -150,22 +167,68 @@ impl Names {
     }
 }
 
-/// A target that this run alone writes to. Dropping it removes the unfinished work and the lock.
+/// A target that this run alone writes to. Dropping it removes the lock, and the unfinished work unless that is to be
+/// [kept](Claim::keep_unfinished).
 #[derive(Debug)]
 pub(crate) struct Claim {
     names: Names,
     shape: Shape,
     overwrite: bool,
+    /// Whether unfinished work stays where it is.
+    keep: AtomicBool,
+    /// Whether the working file was created by this run.
+    assembling: AtomicBool,
     _lock: Lock,
 }
 
 impl Claim {
-    /// The name under which the work grows; nothing stands there yet.
+    /// Clears away the unfinished work of earlier runs; that of this one goes when the claim is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when it cannot be removed or is no unfinished work.
+    pub(crate) fn clear(&self) -> Result<()> {
+        // The journal first: without it nobody takes for finished what is half removed.
+        remove_stale(&self.names.journal)?;
+        remove_stale(&self.names.partial)?;
+        for segment in 0..SEGMENTS {
+            remove_stale(&self.names.segment(segment))?;
+        }
+        self.keep_unfinished(false);
+        Ok(())
+    }
+
+    /// Whether the unfinished work is left to a later run when the claim is dropped.
+    pub(crate) fn keep_unfinished(&self, keep: bool) {
+        self.keep.store(keep, Ordering::Relaxed);
+    }
+
+    /// Removes a working file that an earlier run was assembling.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when it cannot be removed.
+    pub(crate) fn remove_partial(&self) -> Result<()> {
+        remove_stale(&self.names.partial)
+    }
+
+    /// Refuses an unfinished folder that holds what no tile set has.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub(crate) fn inspect_partial(&self) -> Result<()> {
+        inspect_stale(&self.names.partial)
+    }
+
+    /// The name of the journal of a run that can be resumed.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.names.journal.clone()
+    }
+
+    /// The name under which the work grows; nothing stands there yet unless a run is resumed.
     pub(crate) fn partial(&self) -> &Path {
         &self.names.partial
     }
 
-    /// The name of a segment of the spool, below [`SEGMENTS`]; nothing stands there yet.
+    /// The name of a segment of the spool, below [`SEGMENTS`]; nothing stands there yet unless a run is resumed.
     pub(crate) fn segment(&self, number: usize) -> PathBuf {
         self.names.segment(number)
     }
@@ -177,12 +240,10 @@ impl Claim {
 
     /// Creates the working file.
     pub(crate) fn create_partial(&self) -> Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(self.partial())
-            .map_err(|e| failed(self.partial(), "cannot be created", &e))
+        let created = OpenOptions::new().read(true).write(true).create_new(true).open(self.partial());
+        let file = created.map_err(|e| failed(self.partial(), "cannot be created", &e))?;
+        self.assembling.store(true, Ordering::Relaxed);
+        Ok(file)
     }
 
     /// Gives the work, complete and synced, its final name.
@@ -203,6 +264,8 @@ impl Claim {
         } else {
             rename(partial, target)?;
         }
+        self.keep_unfinished(false);
+        self.assembling.store(false, Ordering::Relaxed);
         // The new set stands. What may still fail takes nothing from it: the next run clears the old one away.
         let _ = sync_folder(parent);
         if existing == Existing::TileSet {
@@ -214,6 +277,14 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if self.keep.load(Ordering::Relaxed) {
+            // A file being assembled is made of what is kept.
+            if self.assembling.load(Ordering::Relaxed) {
+                let _ = fs::remove_file(&self.names.partial);
+            }
+            return;
+        }
+        let _ = fs::remove_file(&self.names.journal);
         for segment in 0..SEGMENTS {
             let _ = fs::remove_file(self.names.segment(segment));
         }
@@ -367,18 +438,24 @@ fn remove_stale(path: &Path) -> Result<()> {
         Err(e) => return Err(failed(path, "cannot be inspected", &e)),
     };
     let removed = if metadata.is_dir() {
-        if let Some(name) = FolderContent::of(path)?.foreign {
-            let reason = format!(
-                "is in the way and holds '{}', which is no part of a tile set; move it away",
-                name.display()
-            );
-            return Err(Error::output(path, reason));
-        }
+        inspect_stale(path)?;
         fs::remove_dir_all(path)
     } else {
         fs::remove_file(path)
     };
     removed.map_err(|e| failed(path, "is left from an earlier run and cannot be removed", &e))
+}
+
+/// Refuses a folder that unfinished work cannot have made.
+fn inspect_stale(path: &Path) -> Result<()> {
+    if let Some(name) = FolderContent::of(path)?.foreign {
+        let reason = format!(
+            "is in the way and holds '{}', which is no part of a tile set; move it away",
+            name.display()
+        );
+        return Err(Error::output(path, reason));
+    }
+    Ok(())
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
@@ -435,6 +512,32 @@ mod tests {
         fs::create_dir_all(dir.path().join("set.partial/thesis")).expect("partial");
         assert!(matches!(claim(&path, Shape::Folder), Err(Error::Output { .. })));
         assert!(dir.path().join("set.partial/thesis").exists());
+    }
+
+    #[test]
+    fn unfinished_work_that_is_kept_stays_until_somebody_begins_anew() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let target = Target::new(dir.path().join("set.pmtiles"));
+        let kept = ["set.pmtiles.partial-done", "set.pmtiles.partial-spool"];
+        let unfinished = || target.claim_unfinished(Shape::File).expect("free");
+        for name in kept {
+            fs::write(dir.path().join(name), "work").expect("work");
+        }
+        drop(unfinished());
+        let claim = unfinished();
+        claim.create_partial().expect("assembled");
+        assert!(dir.path().join("set.pmtiles.partial").exists());
+        drop(claim);
+        let mut names: Vec<_> = fs::read_dir(dir.path())
+            .expect("readable")
+            .map(|entry| entry.expect("entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        names.sort();
+        assert_eq!(names, kept);
+        assert!(target.is_unfinished());
+        drop(target.claim(Shape::File).expect("free"));
+        assert!(!target.is_unfinished());
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 0);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::picture::PictureArgs;
 use super::progress::{Mode, Progress};
 use super::terrain::TerrainArgs;
 use super::validity::ValidityArgs;
-use super::{CommonArgs, json, print, signals};
+use super::{CommonArgs, json, note, print, signals};
 
 /// Options of `tile`, as they are written.
 #[derive(Debug, Args)]
@@ -43,6 +43,10 @@ pub struct TileArgs {
     /// Replace an existing tile set once the new one is complete.
     #[arg(long)]
     overwrite: bool,
+    /// Go on with what an interrupted run with the same inputs and options has finished, and keep what is finished if this run is
+    /// interrupted; without anything to go on with, an ordinary run.
+    #[arg(long)]
+    resume: bool,
     /// Zoom levels: 12, 5-12 or 5..12 [default: see --min-zoom and --max-zoom].
     #[arg(short = 'z', long = "zoom", visible_alias = "zoom-levels", value_parser = parse::zooms, value_name = "LEVELS", allow_hyphen_values = true)]
     zooms: Option<(Option<u8>, Option<u8>)>,
@@ -207,6 +211,8 @@ impl TileArgs {
             kind: if self.baselayer { LayerKind::Baselayer } else { LayerKind::Overlay },
             url: self.url.clone(),
         };
+        job.settings.clone_from(&self.common.config);
+        job.resume = self.resume;
         for (name, count) in [("--threads", self.threads), ("--readers", self.readers)] {
             if let Some(n) = count.filter(|n| !(1..=1024).contains(n)) {
                 return Err(Error::Usage(format!("{name} {n}: give 1 to 1024")));
@@ -235,8 +241,12 @@ pub fn run(args: &TileArgs) -> Result<()> {
     let mode = if args.common.quiet { Mode::None } else { args.progress };
     let mut display = None;
     let result = run_job(&job, &monitor, |_, total| display = Some(Progress::start(mode, &monitor, total)));
-    drop(display);
-    let report = result?;
+    let begun = display.take().is_some();
+    let report = result.inspect_err(|_| {
+        if begun && job.resume && job.target.is_unfinished() && !args.common.quiet {
+            note("what is finished is kept: the same command goes on from there");
+        }
+    })?;
     if args.common.json {
         print(&json(&report)?)
     } else if args.common.quiet {
@@ -313,9 +323,13 @@ fn text(report: &Report, stats: bool) -> String {
         0 => String::new(),
         n => format!(", {n} stored once with another"),
     };
+    let resumed = match report.resumed {
+        0 => String::new(),
+        n => format!(", {n} taken over from an interrupted run"),
+    };
     let _ = writeln!(
         t,
-        "{}: zoom {}-{}, {} tiles ({} empty left out{duplicates}), {}",
+        "{}: zoom {}-{}, {} tiles ({} empty left out{duplicates}{resumed}), {}",
         report.output.display(),
         report.min_zoom,
         report.max_zoom,

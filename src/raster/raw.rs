@@ -52,6 +52,23 @@ fn last_error() -> String {
     if line.is_empty() { "GDAL gives no reason".to_owned() } else { line }
 }
 
+/// The files that a dataset is made of, as GDAL names them; none for datasets that are no files.
+pub(super) fn file_list(dataset: &Dataset) -> Vec<String> {
+    let mut names = Vec::new();
+    // SAFETY: the dataset is open and borrowed for the call. The list is null, or an array of NUL-terminated strings that ends
+    // with a null pointer; it is ours, read before it is destroyed, once.
+    unsafe {
+        let list = gdal_sys::GDALGetFileList(dataset.c_dataset());
+        let mut next = list;
+        while !next.is_null() && !(*next).is_null() {
+            names.push(CStr::from_ptr(*next).to_string_lossy().into_owned());
+            next = next.add(1);
+        }
+        gdal_sys::CSLDestroy(list);
+    }
+    names
+}
+
 /// Reads `window` of the given bands (1-based) with one call, pixel-interleaved, as samples of type `T`.
 ///
 /// `window` lies inside the raster and `out` holds exactly its samples.

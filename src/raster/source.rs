@@ -90,6 +90,15 @@ impl SourceSpec {
         describe().map_err(|e: String| self.error(e))
     }
 
+    /// The files that the raster is made of: its own, those beside it that belong to it, and the sources of a mosaic.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when GDAL cannot open it.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let dataset = self.open_dataset(None).map_err(|e| self.error(e))?;
+        Ok(raw::file_list(&dataset).into_iter().map(PathBuf::from).collect())
+    }
+
     fn override_nodata(&self, description: &mut Description) -> Result<(), String> {
         let lists = match &self.src_nodata {
             SrcNodata::Declared => return Ok(()),

@@ -14,15 +14,16 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
+use crate::grid::{MAX_ZOOM, TileCoord};
 use crate::pipeline::side_by_side;
+use crate::sink::order::Order;
 use crate::sink::target::{Claim, SEGMENTS, failed};
 use crate::tileset::{Scheme, TilesetInfo};
 
@@ -48,7 +49,7 @@ pub struct Deposited {
     pub coord: TileCoord,
     /// Its size in bytes.
     pub len: u32,
-    /// XXH3 (128 bit) of its bytes; 0 for a folder, which stores equal tiles one by one.
+    /// XXH3 (128 bit) of its bytes; 0 for a folder that cannot be resumed: it stores equal tiles one by one.
     pub(super) hash: u128,
     pub(super) place: Place,
 }
@@ -68,6 +69,16 @@ impl Place {
 
     fn offset(self) -> u64 {
         self.0 & ((1 << 56) - 1)
+    }
+
+    /// The place as a number.
+    pub(super) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The place that became a number.
+    pub(super) fn from_bits(bits: u64) -> Self {
+        Self(bits)
     }
 }
 
@@ -90,14 +101,14 @@ impl Depot {
         Self(Arc::new(Keep::Scales))
     }
 
-    /// A depot whose tiles become files of a folder.
-    pub(super) fn files(claim: Arc<Claim>, info: &TilesetInfo) -> Result<Self> {
-        Ok(Self(Arc::new(Keep::Files(Files::create(claim, info)?))))
+    /// A depot whose tiles become files of a folder; with what an unfinished one holds if it can be resumed.
+    pub(super) fn files(claim: Arc<Claim>, info: &TilesetInfo, resumable: bool) -> Result<Self> {
+        Ok(Self(Arc::new(Keep::Files(Files::create(claim, info, resumable)?))))
     }
 
-    /// A depot whose tiles become part of an archive.
-    pub(super) fn segments(claim: Arc<Claim>) -> Result<Self> {
-        Ok(Self(Arc::new(Keep::Segments(Segments::create(claim)?))))
+    /// A depot whose tiles become part of an archive; with what unfinished segments hold if it can be resumed.
+    pub(super) fn segments(claim: Arc<Claim>, resumable: bool) -> Result<Self> {
+        Ok(Self(Arc::new(Keep::Segments(Segments::create(claim, resumable)?))))
     }
 
     /// Takes the bytes of a tile. Threads of a pool do not wait for each other here.
@@ -114,10 +125,41 @@ impl Depot {
             Keep::Files(files) => files.create_tile(coord, bytes).map(|()| Deposited {
                 coord,
                 len,
-                hash: 0,
+                hash: if files.resumable { xxh3_128(bytes) } else { 0 },
                 place: Place::default(),
             }),
             Keep::Segments(segments) => segments.append(coord, len, bytes),
+        }
+    }
+
+    /// Hands the system what this thread has deposited: it is then there for later runs, whatever becomes of this one.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the disk refuses.
+    pub fn flush(&self) -> Result<()> {
+        if let Keep::Segments(segments) = &*self.0 { segments.flush() } else { Ok(()) }
+    }
+
+    /// Whether the bytes of a tile that an earlier run deposited are there. `bytes` is for whatever it wants.
+    pub(super) fn holds(&self, tile: &Deposited, bytes: &mut Vec<u8>) -> bool {
+        bytes.resize(tile.len as usize, 0);
+        let read = match &*self.0 {
+            Keep::Scales => return false,
+            Keep::Files(files) => files.read_tile(tile.coord, bytes),
+            Keep::Segments(segments) => segments.read(tile.place, bytes),
+        };
+        read.is_ok() && xxh3_128(bytes) == tile.hash
+    }
+
+    /// Removes what earlier runs left beside the tiles that are taken over. Nothing was deposited yet.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when that fails.
+    pub(super) fn settle(&self, taken: &TakenOver) -> Result<()> {
+        match &*self.0 {
+            Keep::Scales => Ok(()),
+            Keep::Files(files) => files.remove_strays(taken),
+            Keep::Segments(segments) => segments.cut(taken),
         }
     }
 
@@ -135,6 +177,43 @@ impl Depot {
     }
 }
 
+/// What of earlier runs is taken over.
+#[derive(Debug, Default)]
+pub(super) struct TakenOver {
+    /// The tiles, by their [key](Order::Columns); sorted.
+    keys: Vec<u64>,
+    /// Where the last of them ends in each segment.
+    ends: Vec<u64>,
+}
+
+impl TakenOver {
+    /// Adds tiles.
+    pub(super) fn add(&mut self, tiles: &[Deposited]) {
+        self.ends.resize(SEGMENTS, 0);
+        for tile in tiles {
+            self.keys.extend(Order::Columns.key(tile.coord));
+            if let Some(end) = self.ends.get_mut(tile.place.segment()) {
+                *end = (*end).max(tile.place.offset() + u64::from(tile.len));
+            }
+        }
+    }
+
+    /// All were added.
+    pub(super) fn sort(&mut self) {
+        self.ends.resize(SEGMENTS, 0);
+        self.keys.sort_unstable();
+    }
+
+    /// How many tiles there are.
+    pub(super) fn tiles(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn contains(&self, tile: TileCoord) -> bool {
+        Order::Columns.key(tile).is_some_and(|key| self.keys.binary_search(&key).is_ok())
+    }
+}
+
 /// The folder under construction.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -143,16 +222,22 @@ pub(super) struct Files {
     root: File,
     scheme: Scheme,
     extension: &'static str,
+    resumable: bool,
 }
 
 impl Files {
-    fn create(claim: Arc<Claim>, info: &TilesetInfo) -> Result<Self> {
-        let created = fs::create_dir(claim.partial()).and_then(|()| File::open(claim.partial()));
-        let root = created.map_err(|e| failed(claim.partial(), "cannot be created", &e))?;
-        Ok(Self { claim, root, scheme: info.scheme, extension: info.format.extension() })
+    fn create(claim: Arc<Claim>, info: &TilesetInfo, resumable: bool) -> Result<Self> {
+        let created = match fs::create_dir(claim.partial()) {
+            Err(e) if resumable && e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created,
+        };
+        let opened = created.and_then(|()| File::open(claim.partial()));
+        let root = opened.map_err(|e| failed(claim.partial(), "cannot be created", &e))?;
+        Ok(Self { claim, root, scheme: info.scheme, extension: info.format.extension(), resumable })
     }
 
-    fn create_tile(&self, coord: TileCoord, bytes: &[u8]) -> Result<()> {
+    /// The name of a tile's file.
+    fn name(&self, coord: TileCoord) -> String {
         let row = match self.scheme {
             Scheme::Xyz => coord.y,
             Scheme::Tms => coord.tms_y(),
@@ -160,6 +245,60 @@ impl Files {
         let mut name = String::with_capacity(40);
         // Writing to a string cannot fail.
         let _ = write!(name, "{}/{}/{row}.{}", coord.z, coord.x, self.extension);
+        name
+    }
+
+    /// The tile that a file's name is about.
+    fn tile(&self, z: u8, x: u32, name: &str) -> Option<TileCoord> {
+        let row: u32 = name.strip_suffix(self.extension)?.strip_suffix('.')?.parse().ok()?;
+        let tile = TileCoord::new(z, x, row);
+        let tile = match self.scheme {
+            Scheme::Xyz => tile,
+            Scheme::Tms if z <= MAX_ZOOM && row >> z == 0 => TileCoord::new(z, x, tile.tms_y()),
+            Scheme::Tms => return None,
+        };
+        // Numbers can be written in other ways, with zeros before them.
+        (self.name(tile) == format!("{z}/{x}/{name}")).then_some(tile)
+    }
+
+    /// Reads a tile's file, which must be as long as `bytes`.
+    fn read_tile(&self, coord: TileCoord, bytes: &mut [u8]) -> io::Result<()> {
+        use rustix::fs::{Mode, OFlags, openat};
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&self.root, self.name(coord), flags, Mode::empty())?);
+        if file.metadata()?.len() != bytes.len() as u64 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        file.read_exact(bytes)
+    }
+
+    /// Removes every file that is no tile taken over.
+    fn remove_strays(&self, taken: &TakenOver) -> Result<()> {
+        let root = self.claim.partial();
+        let refused = |e: io::Error| failed(root, "cannot be cleared of what an interrupted run left", &e);
+        self.claim.inspect_partial()?;
+        for (level, name) in entries(root).map_err(refused)? {
+            let Ok(z) = name.parse::<u8>() else {
+                remove(&level).map_err(refused)?;
+                continue;
+            };
+            for (column, name) in entries(&level).map_err(refused)? {
+                let Some(x) = name.parse::<u32>().ok().filter(|_| column.is_dir()) else {
+                    remove(&column).map_err(refused)?;
+                    continue;
+                };
+                for (file, name) in entries(&column).map_err(refused)? {
+                    if !self.tile(z, x, &name).is_some_and(|tile| taken.contains(tile)) {
+                        remove(&file).map_err(refused)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn create_tile(&self, coord: TileCoord, bytes: &[u8]) -> Result<()> {
+        let name = self.name(coord);
         match self.create_file(&name, bytes) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::Internal(format!("tile {coord} was written twice")))
@@ -196,6 +335,19 @@ impl Files {
     }
 }
 
+/// What a folder holds, with names.
+fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let named = |entry: io::Result<fs::DirEntry>| {
+        entry.map(|entry| (entry.path(), entry.file_name().to_string_lossy().into_owned()))
+    };
+    fs::read_dir(folder)?.map(named).collect()
+}
+
+/// Removes a file, or a folder with all that is in it.
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
 /// The segments of a spool.
 #[derive(Debug)]
 struct Segments {
@@ -214,24 +366,71 @@ struct Segment {
 }
 
 impl Segments {
-    fn create(claim: Arc<Claim>) -> Result<Self> {
+    fn create(claim: Arc<Claim>, resumable: bool) -> Result<Self> {
         let open: Vec<_> = (0..SEGMENTS).map(|_| Mutex::new(None)).collect();
         let segments = Self { claim, open };
+        if resumable {
+            for number in 0..SEGMENTS {
+                *lock(&segments.open[number]) = segments.reopened(number)?;
+            }
+        }
         // Finds out at once whether there can be any.
-        *lock(&segments.open[0]) = Some(segments.segment(0)?);
+        let mut first = lock(&segments.open[0]);
+        if first.is_none() {
+            *first = Some(segments.segment(0)?);
+        }
+        drop(first);
         Ok(segments)
     }
 
     fn segment(&self, number: usize) -> Result<Segment> {
         let path = self.claim.segment(number);
         let created = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
-        let file = created.map_err(|e| failed(&path, "cannot be created", &e))?;
-        Ok(Segment { file: Arc::new(file), end: 0, gathered: Vec::new(), remembered: Vec::new() })
+        created.map(Segment::new).map_err(|e| failed(&path, "cannot be created", &e))
+    }
+
+    /// A segment that an earlier run left.
+    fn reopened(&self, number: usize) -> Result<Option<Segment>> {
+        let path = self.claim.segment(number);
+        match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => Ok(Some(Segment::new(file))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(failed(&path, "cannot be opened", &e)),
+        }
+    }
+
+    /// Reads the bytes of a tile of an earlier run.
+    fn read(&self, place: Place, bytes: &mut [u8]) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let file = self.open.get(place.segment()).and_then(|s| lock(s).as_ref().map(|s| Arc::clone(&s.file)));
+        file.ok_or(io::ErrorKind::NotFound)?.read_exact_at(bytes, place.offset())
+    }
+
+    /// Cuts off what follows the last tile that is taken over.
+    fn cut(&self, taken: &TakenOver) -> Result<()> {
+        for (number, segment) in self.open.iter().enumerate() {
+            if let Some(segment) = &mut *lock(segment) {
+                let end = taken.ends.get(number).copied().unwrap_or_default();
+                let cut = segment.cut(end);
+                cut.map_err(|e| failed(&self.claim.segment(number), "cannot be cut off", &e))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<()> {
+        let number = own_segment();
+        match &mut *lock(&self.open[number]) {
+            Some(segment) => {
+                segment.flush().map_err(|e| failed(&self.claim.segment(number), "cannot be written", &e))
+            }
+            None => Ok(()),
+        }
     }
 
     fn append(&self, coord: TileCoord, len: u32, bytes: &[u8]) -> Result<Deposited> {
         let hash = xxh3_128(bytes);
-        let number = rayon::current_thread_index().unwrap_or(0) % SEGMENTS;
+        let number = own_segment();
         let mut segment = lock(&self.open[number]);
         let segment = match &mut *segment {
             Some(segment) => segment,
@@ -257,7 +456,24 @@ impl Segments {
     }
 }
 
+/// The segment that the calling thread fills.
+fn own_segment() -> usize {
+    rayon::current_thread_index().unwrap_or(0) % SEGMENTS
+}
+
 impl Segment {
+    fn new(file: File) -> Self {
+        Self { file: Arc::new(file), end: 0, gathered: Vec::new(), remembered: Vec::new() }
+    }
+
+    /// Goes on behind `end`.
+    fn cut(&mut self, end: u64) -> io::Result<()> {
+        self.file.set_len(end)?;
+        (&*self.file).seek(SeekFrom::Start(end))?;
+        self.end = end;
+        Ok(())
+    }
+
     /// Appends a record; returns where the bytes of its tile begin.
     fn append(&mut self, coord: TileCoord, len: u32, hash: u128, bytes: &[u8]) -> io::Result<u64> {
         if self.remembered.is_empty() {

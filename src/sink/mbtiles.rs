@@ -131,8 +131,8 @@ impl TileSink for MbtilesSink {
         verify(&tiles, path)?;
         file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))?;
         let bytes = file.metadata().map_err(|e| failed(claim.partial(), "cannot be inspected", &e))?.len();
-        tiles.discard();
         claim.commit()?;
+        tiles.discard();
         Ok(Written {
             tiles: tiles.len() as u64,
             duplicates: (tiles.len() - tiles.distinct()) as u64,

@@ -14,8 +14,10 @@
 mod assemble;
 mod depot;
 mod folder;
+mod journal;
 mod mbtiles;
 mod pmtiles;
+mod resume;
 mod spool;
 mod tar;
 
@@ -24,8 +26,11 @@ use std::sync::Arc;
 
 pub use depot::{Deposited, Depot};
 pub use folder::FolderSink;
+pub(crate) use journal::take;
+pub use journal::{Identity, Record};
 pub use mbtiles::MbtilesSink;
 pub use pmtiles::PmtilesSink;
+pub use resume::{Log, resume};
 pub use tar::TarSink;
 pub use target::{Shape, Target};
 
@@ -142,7 +147,8 @@ impl From<OutputKind> for Shape {
 }
 
 /// A container that is about to be made: its target is claimed, and tiles can be left in its [`Depot`]. Any thread may hold
-/// it, until [`open`](Self::open) makes it one thread's. Dropping it removes everything it created.
+/// it, until [`open`](Self::open) makes it one thread's. Dropping it removes everything it created, unless there is work to
+/// [`resume`].
 #[derive(Debug)]
 pub struct Begun {
     kind: OutputKind,
@@ -175,19 +181,31 @@ impl Begun {
 /// [`Error::Output`] when the target may not be written (see [`Target::check`]), [`Error::Internal`] or
 /// [`Error::Usage`] for metadata no reader would take.
 pub fn begin(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Begun> {
+    validate(kind, target, &info)?;
+    let claim = Arc::new(target.claim(kind)?);
+    let depot = depot(kind, &claim, &info, false)?;
+    Ok(Begun { kind, claim, depot, info })
+}
+
+/// Refuses what no reader of a container would take.
+fn validate(kind: OutputKind, target: &Target, info: &TilesetInfo) -> Result<()> {
     if !info.placed && !kind.is_free() {
         return Err(Error::Usage(format!(
             "'{}' can hold only Web Mercator tiles: write tiles without a place on the Earth to a folder or .tar",
             target.path.display()
         )));
     }
-    info.validate()?;
-    let claim = Arc::new(target.claim(kind)?);
-    let depot = match kind {
-        OutputKind::Folder => Depot::files(Arc::clone(&claim), &info)?,
-        OutputKind::Mbtiles | OutputKind::Pmtiles | OutputKind::Tar => Depot::segments(Arc::clone(&claim))?,
-    };
-    Ok(Begun { kind, claim, depot, info })
+    info.validate()
+}
+
+/// The depot of a container, with what is in it already if it can be resumed.
+fn depot(kind: OutputKind, claim: &Arc<Claim>, info: &TilesetInfo, resumable: bool) -> Result<Depot> {
+    match kind {
+        OutputKind::Folder => Depot::files(Arc::clone(claim), info, resumable),
+        OutputKind::Mbtiles | OutputKind::Pmtiles | OutputKind::Tar => {
+            Depot::segments(Arc::clone(claim), resumable)
+        }
+    }
 }
 
 /// Begins a container for tiles that all come from the thread that writes it.
@@ -230,7 +248,7 @@ pub struct Written {
 }
 
 /// A container under construction. It lives on the writer thread alone. Dropping it, and the last clone of its depot,
-/// without [`finish`](TileSink::finish) removes everything that was created.
+/// without [`finish`](TileSink::finish) removes everything that was created, unless there is work to [`resume`].
 pub trait TileSink {
     /// The place for the bytes of its tiles.
     fn depot(&self) -> &Depot;

@@ -75,8 +75,8 @@ impl TileSink for PmtilesSink {
         if header[..] != archive.head[..HEADER] || bytes != archive.size() {
             return Err(Error::output(path, format!("is not right: {bytes} bytes of {}", archive.size())));
         }
-        tiles.discard();
         claim.commit()?;
+        tiles.discard();
         Ok(Written {
             tiles: tiles.len() as u64,
             duplicates: (tiles.len() - tiles.distinct()) as u64,

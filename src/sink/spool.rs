@@ -211,7 +211,7 @@ mod tests {
 
     fn depot(dir: &Path) -> Depot {
         let claim = Target::new(dir.join("set.mbtiles")).claim(OutputKind::Mbtiles).expect("free");
-        Depot::segments(Arc::new(claim)).expect("created")
+        Depot::segments(Arc::new(claim), false).expect("created")
     }
 
     fn read(sorted: &Sorted, index: usize) -> Result<Vec<u8>> {

@@ -17,6 +17,15 @@ impl SmallDisk {
         mounted.is_ok_and(|o| o.status.success()).then_some(Self(dir))
     }
 
+    /// Makes it larger.
+    pub fn resize(&self, kilobytes: usize) {
+        let resized = Command::new("mount")
+            .args(["-o", &format!("remount,size={kilobytes}k")])
+            .arg(self.0.path())
+            .status();
+        assert!(resized.expect("mount").success());
+    }
+
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
         self.0.path()

@@ -5,6 +5,7 @@ mod holes;
 mod look;
 mod metadata;
 mod mosaic;
+mod resume;
 
 use std::path::{Path, PathBuf};
 

@@ -22,7 +22,7 @@ pub(super) fn share_out(plan: &Plan, job: &TileJob) -> Result<Budget> {
     let pixel = plan.bands * plan.sample_type.bytes() + 1;
     let mut windows: Vec<usize> = plan.inputs.iter().map(|i| i.source_bytes(plan.resampling, side)).collect();
     windows.sort_unstable_by(|a, b| b.cmp(a));
-    let task = cost(plan, side, windows.iter().take(MOST_OVERLAP).sum());
+    let task = cost(plan, side, windows.iter().take(MOST_OVERLAP).sum(), job.resume);
     let quarter = Size::new(plan.tile_size / 2, plan.tile_size / 2).area() * pixel;
     let fixed = PROGRAM + gdal_cache();
     let chunk = |i: &PlannedInput| i.chunk().area() * i.pixel_bytes();
@@ -51,9 +51,11 @@ pub(super) fn share_out(plan: &Plan, job: &TileJob) -> Result<Budget> {
 const MOST_OVERLAP: usize = 2;
 
 /// Bytes in flight of a task over `side` × `side` target pixels with source windows of `source` bytes: these, the canvas
-/// with its reduced levels, coordinates, and the encoded tiles.
-fn cost(plan: &Plan, side: usize, source: usize) -> usize {
+/// with its reduced levels, coordinates, the encoded tiles, and what is noted of them for a later run.
+fn cost(plan: &Plan, side: usize, source: usize, resumable: bool) -> usize {
     let canvas = side * side * (plan.bands * plan.sample_type.bytes() + 1);
+    // All pixels with their margins, in two copies; where no tile needs its neighbours, a sixteenth of a tile's.
+    let notes = if resumable && !plan.reduces_locally() { canvas * 3 } else { 0 };
     let rendered = match plan.look {
         _ if plan.look.is_identity() => 0,
         // The colours themselves, before they are bands.
@@ -63,7 +65,7 @@ fn cost(plan: &Plan, side: usize, source: usize) -> usize {
     let apart = if matches!(plan.overlap, Overlap::Min | Overlap::Max) { canvas } else { 0 };
     let encoded = side * side * plan.look.picture_bands() * 4 / 3;
     let mask = if plan.stencil.is_some() { side * side } else { 0 };
-    source + canvas * 4 / 3 + apart + mask + rendered + encoded + (1 << 20)
+    source + canvas * 4 / 3 + apart + mask + rendered + encoded + notes + (1 << 20)
 }
 
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next.
@@ -88,8 +90,8 @@ fn gdal_cache() -> usize {
 }
 
 /// Bytes in flight of one metatile.
-pub(super) fn task(plan: &Plan, metatile: TileCoord) -> usize {
+pub(super) fn task(plan: &Plan, metatile: TileCoord, resumable: bool) -> usize {
     let window = plan.window(metatile);
     let windows = plan.touching(&window).map(|(_, input)| input.source_bytes(plan.resampling, window.width));
-    cost(plan, window.width, windows.sum()).min(plan.budget.in_flight)
+    cost(plan, window.width, windows.sum(), resumable).min(plan.budget.in_flight)
 }

@@ -6,9 +6,11 @@
 
 mod budget;
 mod estimate;
+mod identity;
 mod levels;
 pub mod look;
 pub mod masking;
+mod notes;
 pub mod picture;
 pub mod places;
 pub mod plan;
@@ -23,6 +25,7 @@ mod survey;
 pub mod terrain;
 mod weave;
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 pub use budget::GDAL_CACHE;
@@ -38,13 +41,13 @@ use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
 use crate::resampling::Resampling;
-use crate::sink::{Deposited, OutputKind, Target, TileSink, Written};
+use crate::sink::{self, Begun, Log, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
 use masking::Masking;
 use picture::Picture;
 use reader::TileReader;
 use terrain::Terrain;
-use weave::Loom;
+use weave::{Loom, Woven};
 
 /// What the user wants to know of a tile set that no raster tells.
 #[derive(Debug, Clone, Default)]
@@ -124,6 +127,12 @@ pub struct TileJob {
     pub masking: Masking,
     /// Words for the metadata.
     pub labels: Labels,
+    /// The user's settings of GDAL (`KEY=VALUE`), which may decide what is read. They are in force already; a job that is resumed
+    /// must have the same.
+    pub settings: Vec<String>,
+    /// Go on with what an interrupted run of the same job has finished, and leave what is finished if this one is interrupted;
+    /// default no.
+    pub resume: bool,
     /// Reader threads.
     pub readers: usize,
     /// Threads of the CPU pool.
@@ -154,6 +163,8 @@ impl TileJob {
             bbox: None,
             masking: Masking::default(),
             labels: Labels::default(),
+            settings: Vec::new(),
+            resume: false,
             readers: threads,
             threads,
             memory: default_memory(),
@@ -242,20 +253,42 @@ struct Counted<'a> {
     sink: Box<dyn TileSink>,
     job: &'a TileJob,
     tiles: u64,
+    /// What is finished, if the run can be resumed.
+    log: Option<Log>,
+}
+
+impl<'a> Counted<'a> {
+    /// A container with the tiles that earlier runs made.
+    fn new(mut sink: Box<dyn TileSink>, job: &'a TileJob, log: Option<Log>) -> Result<Self> {
+        if let Some(log) = &log {
+            log.take_over(|tile| sink.accept(tile))?;
+        }
+        let tiles = log.as_ref().map_or(0, Log::tiles);
+        Ok(Self { sink, job, tiles, log })
+    }
 }
 
 impl pipeline::Sink for Counted<'_> {
-    type Item = Deposited;
+    type Item = Woven;
     type Done = Written;
     type Error = Error;
 
-    fn write(&mut self, tile: Deposited) -> Result<()> {
-        self.tiles += 1;
-        self.sink.accept(tile)
+    fn write(&mut self, woven: Woven) -> Result<()> {
+        match (woven, &mut self.log) {
+            (Woven::Tile(tile), _) => {
+                self.tiles += 1;
+                self.sink.accept(tile)
+            }
+            (Woven::Record(record), Some(log)) => log.append(&record),
+            (Woven::Record(_), None) => Ok(()),
+        }
     }
 
     fn finish(self) -> Result<Written> {
         if self.tiles == 0 {
+            if let Some(log) = &self.log {
+                log.discard();
+            }
             return Err(empty(self.job));
         }
         self.sink.finish()
@@ -276,7 +309,8 @@ fn empty(job: &TileJob) -> Error {
 /// for a progress display.
 ///
 /// # Errors
-/// Everything that can go wrong; nothing then stands under the output's name that did not stand there before.
+/// Everything that can go wrong; nothing then stands under the output's name that did not stand there before. With
+/// [`TileJob::resume`], what was finished is left beside it for a later run of the same job.
 pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) -> Result<Report> {
     let begun = Instant::now();
     job.validate()?;
@@ -285,12 +319,18 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let plan = Plan::new(job)?;
     let encoder = encoder(job)?;
     let info = info(job, &plan, encoder.format());
-    let metatiles = plan.pyramid.metatiles(plan.budget.swath);
+    let mut metatiles = plan.pyramid.metatiles(plan.budget.swath);
+    let (container, log) = begin(job, &plan, kind, info)?;
+    let cache = ChunkCache::new(plan.budget.chunks);
+    let mut loom = Loom::new(&plan, &*encoder, container.depot());
+    if let Some(log) = &log {
+        loom.resume(log)?;
+        let done: HashSet<TileCoord> = log.done().collect();
+        metatiles.retain(|metatile| !done.contains(metatile));
+    }
+    let resumed = log.as_ref().map_or(0, Log::tiles);
     planned(&plan, metatiles.len());
 
-    let container = crate::sink::begin(kind, &job.target, info)?;
-    let cache = ChunkCache::new(plan.budget.chunks);
-    let loom = Loom::new(&plan, &*encoder, container.depot());
     let limits = Limits {
         // A reader opens handles and transformations of its own.
         readers: job.readers.min(metatiles.len()),
@@ -303,17 +343,28 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         &limits,
         monitor,
         Job {
-            cost: |metatile: &TileCoord| budget::task(&plan, *metatile),
+            cost: |metatile: &TileCoord| budget::task(&plan, *metatile, job.resume),
             open: || Ok(TileReader::new(&plan, &cache)),
             read: |reader: &mut TileReader<'_>, metatile: &TileCoord| reader.read(*metatile),
             process: |weft| loom.weave(weft),
-            create: || Ok(Counted { sink: container.open(), job, tiles: 0 }),
+            create: || Counted::new(container.open(), job, log),
         },
     )?;
     let Outcome { done, stats } = outcome;
     let mut report = Report::new(job, &plan, kind, &done, stats, cache.decoded(), begun.elapsed());
+    report.resumed = resumed;
     report.warnings.extend(loom.warning());
     Ok(report)
+}
+
+/// Begins the container, with what earlier runs finished of it if the job is to be resumed.
+fn begin(job: &TileJob, plan: &Plan, kind: OutputKind, info: TilesetInfo) -> Result<(Begun, Option<Log>)> {
+    if !job.resume {
+        return Ok((sink::begin(kind, &job.target, info)?, None));
+    }
+    let identity = identity::identity(job, plan)?;
+    let (container, log) = sink::resume(kind, &job.target, info, &identity, job.threads)?;
+    Ok((container, Some(log)))
 }
 
 /// The encoder of a job's tiles.

@@ -24,6 +24,8 @@ pub struct Report {
     pub max_zoom: u8,
     /// Tiles in the set.
     pub tiles: u64,
+    /// Of these, how many an interrupted run had made.
+    pub resumed: u64,
     /// Tiles of the planned range that hold no data and were left out.
     pub empty: u64,
     /// Tiles that share the bytes of another and are stored once with it.
@@ -85,6 +87,7 @@ impl Report {
             min_zoom: written.min_zoom,
             max_zoom: written.max_zoom,
             tiles: written.tiles,
+            resumed: 0,
             empty: planned.saturating_sub(written.tiles),
             duplicates: written.duplicates,
             bytes: written.bytes,

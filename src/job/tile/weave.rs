@@ -8,6 +8,7 @@ use ndarray::s;
 
 use super::Overlap;
 use super::look::Look;
+use super::notes::{Left, Notes, recall};
 use super::plan::Plan;
 use super::reader::{Strand, Weft};
 use super::renderer::Renderer;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::pyramid::{Nursery, WideNursery};
 use crate::resampling::Resampling;
-use crate::sink::{Deposited, Depot};
+use crate::sink::{Deposited, Depot, Log, Record};
 use crate::warp::coords::CoordGrid;
 use crate::warp::kernel::{Canvas, Extreme, halo, warp, warp_excluding};
 use crate::warp::reduce::{halve, halve_excluding, join};
@@ -31,6 +32,14 @@ enum Waiting<'a> {
     Margins(WideNursery<'a, Block>),
 }
 
+/// What a metatile becomes.
+pub enum Woven {
+    /// A tile.
+    Tile(Deposited),
+    /// What is to be noted of the metatile when all its tiles have been taken.
+    Record(Record),
+}
+
 /// Makes tiles of what was read. Shared by the threads of the pool.
 pub struct Loom<'a> {
     plan: &'a Plan,
@@ -38,6 +47,7 @@ pub struct Loom<'a> {
     renderer: Renderer,
     encoder: &'a dyn TileEncoder,
     depot: Depot,
+    noting: bool,
 }
 
 thread_local! {
@@ -54,20 +64,52 @@ impl<'a> Loom<'a> {
         } else {
             Waiting::Margins(WideNursery::new(&plan.pyramid))
         };
-        Self { plan, waiting, renderer, encoder, depot }
+        Self { plan, waiting, renderer, encoder, depot, noting: false }
+    }
+
+    /// Goes on from what is noted of an earlier run: the nodes that wait wait for what is missing only. From now on more is
+    /// noted.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the notes cannot be read, [`Error::Internal`] when they make no sense.
+    pub fn resume(&mut self, log: &Log) -> Result<()> {
+        self.noting = true;
+        recall(log, |Left { tile, node, pixels }| {
+            let complete = match &self.waiting {
+                Waiting::Quarters(nursery) => nursery.arrive(tile, pixels).is_some(),
+                Waiting::Margins(nursery) => nursery.recall(node, pixels).is_some(),
+            };
+            // The task that brought the last pixels has noted that it made the node, or noted nothing.
+            if complete {
+                return Err(Error::Internal(format!(
+                    "{node} is missing from the unfinished work; run without --resume"
+                )));
+            }
+            Ok(())
+        })
     }
 
     /// The tiles of a metatile, and of all nodes above that its arrival completes. Empty tiles are left out.
     ///
     /// # Errors
     /// Those of the encoder and of the depot.
-    pub fn weave(&self, weft: Weft) -> Result<Vec<Deposited>> {
+    pub fn weave(&self, weft: Weft) -> Result<Vec<Woven>> {
+        let metatile = weft.metatile;
         let mut tiles = Vec::new();
+        let mut notes = self.noting.then(Notes::default);
         match &self.waiting {
-            Waiting::Quarters(nursery) => self.climb(nursery, weft, &mut tiles)?,
-            Waiting::Margins(nursery) => self.climb_wide(nursery, weft, &mut tiles)?,
+            Waiting::Quarters(nursery) => self.climb(nursery, weft, &mut tiles, notes.as_mut())?,
+            Waiting::Margins(nursery) => self.climb_wide(nursery, weft, &mut tiles, notes.as_mut())?,
         }
-        Ok(tiles)
+        let record = match notes {
+            Some(notes) => {
+                // What is noted must be there, whatever becomes of this process.
+                self.depot.flush()?;
+                Some(Woven::Record(Record::new(metatile, &tiles, &notes.into_memo())))
+            }
+            None => None,
+        };
+        Ok(tiles.into_iter().map(Woven::Tile).chain(record).collect())
     }
 
     /// What is wrong with the tiles made so far.
@@ -75,11 +117,24 @@ impl<'a> Loom<'a> {
         self.renderer.warning()
     }
 
-    fn climb(&self, nursery: &Nursery<'_, Block>, weft: Weft, tiles: &mut Vec<Deposited>) -> Result<()> {
+    fn climb(
+        &self,
+        nursery: &Nursery<'_, Block>,
+        weft: Weft,
+        tiles: &mut Vec<Deposited>,
+        mut notes: Option<&mut Notes>,
+    ) -> Result<()> {
         let mut child = weft.metatile;
         let root = self.levels(weft, tiles)?;
         let mut quarter = self.reduced(root)?;
-        while let Some((node, quarters)) = nursery.arrive(child, quarter) {
+        loop {
+            if let (Some(notes), Some(parent)) = (&mut notes, self.above(child)) {
+                notes.leave(child, parent, quarter.as_ref());
+            }
+            let Some((node, quarters)) = nursery.arrive(child, quarter) else { return Ok(()) };
+            if let Some(notes) = &mut notes {
+                notes.make(node);
+            }
             let block = join(&quarters, node.window(self.plan.tile_size))?;
             if let Some(block) = &block {
                 self.encode(node.z, block, tiles)?;
@@ -87,7 +142,11 @@ impl<'a> Loom<'a> {
             quarter = self.reduced(block)?;
             child = node;
         }
-        Ok(())
+    }
+
+    /// The parent of a tile, if the plan has it.
+    fn above(&self, tile: TileCoord) -> Option<TileCoord> {
+        tile.parent().filter(|parent| parent.z >= self.plan.pyramid.min())
     }
 
     /// Like [`Loom::climb`], tile by tile, for methods that look over a tile's edge.
@@ -96,6 +155,7 @@ impl<'a> Loom<'a> {
         nursery: &WideNursery<'_, Block>,
         weft: Weft,
         tiles: &mut Vec<Deposited>,
+        mut notes: Option<&mut Notes>,
     ) -> Result<()> {
         let base = self.plan.pyramid.base();
         let under = self.plan.tiles_of(weft.metatile, base);
@@ -108,8 +168,18 @@ impl<'a> Loom<'a> {
             if let Some(block) = &block {
                 self.encode(tile.z, block, tiles)?;
             }
-            let margin = |node: TileCoord| block.as_ref().and_then(|b| b.crop(&self.reach(node)));
-            for (node, parts) in nursery.arrive(tile, margin) {
+            let margin = |node: TileCoord| {
+                let part = block.as_ref().and_then(|b| b.crop(&self.reach(node)));
+                if let Some(notes) = &mut notes {
+                    notes.leave(tile, node, part.as_ref());
+                }
+                part
+            };
+            let complete = nursery.arrive(tile, margin);
+            for (node, parts) in complete {
+                if let Some(notes) = &mut notes {
+                    notes.make(node);
+                }
                 ready.push((node, self.shrunk(node, &parts)?));
             }
         }
