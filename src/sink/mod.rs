@@ -148,7 +148,7 @@ impl From<OutputKind> for Shape {
 
 /// A container that is about to be made: its target is claimed, and tiles can be left in its [`Depot`]. Any thread may hold
 /// it, until [`open`](Self::open) makes it one thread's. Dropping it removes everything it created, unless there is work to
-/// [`resume`].
+/// [`resume()`].
 #[derive(Debug)]
 pub struct Begun {
     kind: OutputKind,
@@ -248,7 +248,7 @@ pub struct Written {
 }
 
 /// A container under construction. It lives on the writer thread alone. Dropping it, and the last clone of its depot,
-/// without [`finish`](TileSink::finish) removes everything that was created, unless there is work to [`resume`].
+/// without [`finish`](TileSink::finish) removes everything that was created, unless there is work to [`resume()`].
 pub trait TileSink {
     /// The place for the bytes of its tiles.
     fn depot(&self) -> &Depot;
