@@ -13,6 +13,9 @@ const MOST_TILES: usize = 64;
 /// Bytes from which on a task is large enough.
 const ENOUGH: usize = 1 << 20;
 
+/// Bytes that tasks may hold together, at most: more would only wait for the disk.
+const MOST_IN_FLIGHT: usize = 64 << 20;
+
 /// Resident bytes of the program and the libraries it loads.
 const PROGRAM: usize = 48 << 20;
 
@@ -81,7 +84,7 @@ impl Plan {
         if least > job.memory {
             return Err(too_little(job, least));
         }
-        plan.in_flight = job.memory - least + largest;
+        plan.in_flight = (job.memory - least + largest).min(MOST_IN_FLIGHT.max(largest));
         plan.refuse_doubles(job)?;
         Ok(plan)
     }
