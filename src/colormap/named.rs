@@ -127,6 +127,6 @@ mod tests {
         let table = ramp("viridis").expect("there").table([0.0, 255.0]);
         assert_eq!(table.colour(0.0), [68, 1, 84, 255]);
         assert_eq!(table.colour(255.0), [253, 231, 37, 255]);
-        assert_eq!(table.colour(128.0), [33, 145, 140, 255]);
+        assert_eq!(table.colour(128.0), [32, 145, 140, 255]);
     }
 }
