@@ -105,7 +105,7 @@ fn described(path: &Path, mut files: Vec<PathBuf>) -> String {
         } else if count <= NAMED_FILES {
             let _ = write!(text, ", with '{}', {state}", file.display());
         }
-        sum.update(format!("{file:?} {state}").as_bytes());
+        sum.update(format!("{} {state}", file.display()).as_bytes());
     }
     if count > NAMED_FILES {
         let _ = write!(text, " and others of {count} files (state {:016x})", sum.digest());

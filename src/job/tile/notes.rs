@@ -54,7 +54,9 @@ impl Notes {
         let bytes: usize = left.iter().map(|(.., pixels)| pixels.len() + 32).sum();
         let mut memo = Vec::with_capacity(bytes + 16 * made.len() + 8);
         memo.extend((made.len() as u32).to_le_bytes());
-        made.iter().for_each(|node| put(&mut memo, *node));
+        for node in made {
+            put(&mut memo, node);
+        }
         for (tile, node, pixels) in left {
             put(&mut memo, tile);
             put(&mut memo, node);
