@@ -45,8 +45,11 @@ const RAMPS: [(&str, Gradient); 33] = [
     ("spectral", colorous::SPECTRAL),
 ];
 
-/// Ramps of a few colours with straight lines between: share of the way, and colour.
-const LINES: [(&str, &[(f64, [u8; 3])]); 2] = [
+/// A share of the way along a ramp, and the colour there.
+type Stop = (f64, [u8; 3]);
+
+/// Ramps of a few colours with straight lines between.
+const LINES: [(&str, &[Stop]); 2] = [
     ("gray", &[(0.0, [0, 0, 0]), (1.0, [255, 255, 255])]),
     // The stops of matplotlib's "terrain".
     (

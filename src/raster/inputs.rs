@@ -114,16 +114,16 @@ fn address(text: &str) -> Option<String> {
     SCHEMES.iter().find_map(|(scheme, path)| Some(format!("{path}{}", text.strip_prefix(scheme)?)))
 }
 
+/// GDAL's file system for an archive of this name.
 fn archive(path: &Path) -> Option<&'static str> {
-    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-    if !path.is_file() {
-        None
-    } else if name.ends_with(".zip") {
-        Some("/vsizip/")
-    } else if [".tar", ".tgz", ".tar.gz"].iter().any(|end| name.ends_with(end)) {
-        Some("/vsitar/")
-    } else {
-        None
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    let inner = || Path::new(path.file_stem()?).extension()?.to_str().map(str::to_ascii_lowercase);
+    match extension.as_str() {
+        _ if !path.is_file() => None,
+        "zip" => Some("/vsizip/"),
+        "tar" | "tgz" => Some("/vsitar/"),
+        "gz" if inner().as_deref() == Some("tar") => Some("/vsitar/"),
+        _ => None,
     }
 }
 

@@ -230,16 +230,23 @@ impl<'a> Loom<'a> {
             Overlap::Max => Some(Extreme::Max),
             Overlap::Last | Overlap::First | Overlap::HighestResolution => None,
         };
-        // Strands of an input share their grid, and follow each other.
-        for input in weft.strands.chunk_by(|a, b| Arc::ptr_eq(&a.grid, &b.grid)) {
-            match extreme {
-                None => input.iter().try_for_each(|strand| draw(strand, &mut canvas))?,
-                Some(extreme) => {
+        // Strands of an input share their grid, and follow each other. Each is dropped once it is drawn.
+        let mut apart: Option<(Arc<CoordGrid>, Canvas)> = None;
+        for strand in weft.strands {
+            match (extreme, &mut apart) {
+                (None, _) => draw(&strand, &mut canvas)?,
+                (Some(_), Some((grid, own))) if Arc::ptr_eq(grid, &strand.grid) => draw(&strand, own)?,
+                (Some(extreme), _) => {
                     let mut own = blank();
-                    input.iter().try_for_each(|strand| draw(strand, &mut own))?;
-                    canvas.merge(&own, extreme);
+                    draw(&strand, &mut own)?;
+                    if let Some((_, before)) = apart.replace((Arc::clone(&strand.grid), own)) {
+                        canvas.merge(&before, extreme);
+                    }
                 }
             }
+        }
+        if let (Some(extreme), Some((_, last))) = (extreme, apart) {
+            canvas.merge(&last, extreme);
         }
         // What lies outside of --bbox must not shine through in lower levels, wherever metatiles happen to end.
         for tile in plan.tiles_beside(weft.metatile) {
