@@ -20,6 +20,15 @@ pub(super) fn known(definition: &str) -> Result<SpatialRef, String> {
     Ok(srs)
 }
 
+/// Web Mercator as well-known text.
+///
+/// # Errors
+/// [`Error::Internal`] when PROJ's database is missing.
+pub fn web_mercator_wkt() -> Result<String> {
+    let wkt = known("EPSG:3857").and_then(|srs| srs.to_wkt().map_err(|e| reason(&e)));
+    wkt.map_err(|e| Error::Internal(format!("EPSG:3857 is not known: {e}")))
+}
+
 /// The way from a CRS to longitudes and latitudes of WGS 84 in degrees; `None` when it is that already.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ impl Picture {
             TileFormat::Png => whole_png(bytes)?,
             TileFormat::Jpeg => whole_jpeg(bytes)?,
             TileFormat::Webp => whole_webp(bytes)?,
+            TileFormat::Tiff => {}
         }
         let name = format.name();
         let size = imagesize::blob_size(bytes).map_err(|e| format!("is a damaged {name}: {e}"))?;
@@ -116,6 +117,7 @@ pub(super) mod tests {
             TileFormat::Png => EncoderOptions::Png(PngOptions::default()),
             TileFormat::Jpeg => EncoderOptions::Jpeg(JpegOptions::default()),
             TileFormat::Webp => EncoderOptions::Webp(WebpOptions::default()),
+            TileFormat::Tiff => unreachable!("no picture"),
         };
         let pixels = [colour, 50, 200].repeat(side * side);
         let samples = Plane { bytes: &pixels, stride: side * 3 };
