@@ -22,6 +22,7 @@ pub use describe::Description;
 pub use frame::Frame;
 pub use georef::{Georeferencing, Locator, Locators};
 pub use source::{Source, SourceSpec, SrcNodata};
+pub(crate) use validity::nodata_as;
 pub use writer::{DatasetSpec, DatasetWriter};
 
 /// GDAL's reason for an error on one line, without the wrapping the bindings put around it.

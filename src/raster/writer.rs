@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use gdal::cpl::CslStringList;
 use gdal::version::VersionInfo;
-use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags};
+use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags, Metadata};
 use ndarray::{Array3, s};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -57,6 +57,13 @@ pub struct DatasetSpec {
     pub wkt: Option<String>,
     /// The value of pixels without data, also of those never written; default none, and zeros.
     pub nodata: Option<f64>,
+    /// Names of the bands, in their order; default none.
+    pub band_names: Vec<Option<String>>,
+    /// Metadata items: names and values; default none.
+    pub metadata: Vec<(String, String)>,
+    /// Whether blocks are written in the order of their place, row by row, so that the bytes of the file do not depend on the
+    /// windows that come in; what comes before its turn waits in memory. Default no: as they are complete.
+    pub ordered: bool,
     /// What is read back before the raster gets its name; default every pixel.
     pub verification: Verification,
 }
@@ -85,6 +92,9 @@ impl DatasetSpec {
             geotransform: None,
             wkt: None,
             nodata: None,
+            band_names: Vec::new(),
+            metadata: Vec::new(),
+            ordered: false,
             verification: Verification::default(),
         }
     }
@@ -129,7 +139,20 @@ impl DatasetSpec {
                 band.set_no_data_value(self.nodata).map_err(|e| reason(&e))?;
             }
         }
+        for (name, value) in &self.metadata {
+            dataset.set_metadata_item(name, value, "").map_err(|e| reason(&e))?;
+        }
+        for (number, name) in self.names() {
+            let mut band = dataset.rasterband(number).map_err(|e| reason(&e))?;
+            band.set_description(name).map_err(|e| reason(&e))?;
+        }
         Ok(dataset)
+    }
+
+    /// The bands that have names, by their 1-based numbers.
+    fn names(&self) -> impl Iterator<Item = (usize, &str)> {
+        let names = self.band_names.iter().take(self.bands).enumerate();
+        names.filter_map(|(i, name)| Some((i + 1, name.as_deref()?)))
     }
 
     /// Holds what a dataset says of itself against what was asked for.
@@ -153,6 +176,12 @@ impl DatasetSpec {
         if let Some(band) = found.bands.iter().find(|b| value(b.nodata) != value(self.nodata)) {
             let text = |n: Option<f64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
             return differs("a nodata value of", text(band.nodata), text(self.nodata));
+        }
+        for (number, name) in self.names() {
+            let own = found.bands[number - 1].description.as_deref().unwrap_or_default();
+            if own != name {
+                return differs("a band named", format!("'{own}'"), format!("'{name}'"));
+            }
         }
         let place = &found.georeferencing;
         let identity = [0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
@@ -228,6 +257,8 @@ pub struct DatasetWriter {
     pending: BTreeMap<(usize, usize), Pending>,
     /// Chunks that GDAL has, by row and column.
     complete: HashSet<(usize, usize)>,
+    /// Number of the chunk whose turn it is, where that matters.
+    next: usize,
     /// Windows as they came, with their checksums.
     written: Vec<(Window, u64)>,
     broken: bool,
@@ -268,6 +299,7 @@ impl DatasetWriter {
             block,
             pending: BTreeMap::new(),
             complete: HashSet::new(),
+            next: 0,
             written: Vec::new(),
             broken: false,
             _writer_thread: PhantomData,
@@ -294,14 +326,13 @@ impl DatasetWriter {
             return Err(Error::Internal("a raster is written on after it failed".to_owned()));
         }
         self.written.push((window, checksum(&block.samples)));
-        let chunks: Vec<_> = self.layout.covering(&window).collect();
-        if chunks.iter().all(|&(column, row)| window.contains(&self.layout.window(column, row))) {
-            for (column, row) in chunks {
+        for (column, row) in self.layout.covering(&window) {
+            let place = self.layout.window(column, row);
+            if window.contains(&place) && self.has_turn(column, row) {
                 self.take(column, row)?;
-            }
-            self.put(window, &block.samples)?;
-        } else {
-            for (column, row) in chunks {
+                self.put(place, &block.samples, (place.x - window.x, place.y - window.y))?;
+                self.advance()?;
+            } else {
                 self.gather(column, row, block)?;
             }
         }
@@ -319,7 +350,7 @@ impl DatasetWriter {
             return Err(Error::Internal("a raster is finished after it failed".to_owned()));
         }
         while let Some((_, part)) = self.pending.pop_first() {
-            self.put(part.window, &part.samples)?;
+            self.put(part.window, &part.samples, (0, 0))?;
         }
         let Self { dataset, _sidecar, claim, file, spec, native_int8, mut written, .. } = self;
         dataset.close().map_err(|e| unwritten(&claim, "cannot be completed", &e))?;
@@ -357,27 +388,61 @@ impl DatasetWriter {
         Ok(())
     }
 
-    /// Adds what a block has of a chunk; hands the chunk to GDAL when nothing is missing.
+    /// Adds what a block has of a chunk; hands the chunk to GDAL when nothing is missing and it has its turn.
     fn gather(&mut self, column: usize, row: usize, block: &Block) -> Result<()> {
-        let key = (row, column);
-        if !self.complete.contains(&key) {
-            let window = self.layout.window(column, row);
-            let part = self.pending.entry(key).or_insert_with(|| Pending::new(window, &self.spec));
-            part.add(block);
-            if part.missing > 0 {
-                return Ok(());
-            }
+        let (key, window) = ((row, column), self.layout.window(column, row));
+        let part = self.pending.entry(key).or_insert_with(|| Pending::new(window, &self.spec));
+        if part.missing == 0 || self.complete.contains(&key) {
+            return Err(Error::Internal(format!("pixels were written twice in {window}")));
         }
-        let part = self.pending.remove(&key);
-        self.take(column, row)?;
-        part.map_or(Ok(()), |part| self.put(part.window, &part.samples))
+        part.add(block);
+        if part.missing > 0 || !self.has_turn(column, row) {
+            return Ok(());
+        }
+        self.hand_over(key)?;
+        self.advance()
     }
 
-    /// Hands a window to GDAL.
-    fn put(&self, window: Window, samples: &Samples) -> Result<()> {
+    /// Whether a chunk may go to GDAL now.
+    fn has_turn(&self, column: usize, row: usize) -> bool {
+        !self.spec.ordered || self.layout.index(column, row) == self.next
+    }
+
+    /// Goes on to the next chunk, and to those after it that waited for their turn.
+    fn advance(&mut self) -> Result<()> {
+        self.next += 1;
+        if !self.spec.ordered {
+            return Ok(());
+        }
+        let columns = self.layout.index(0, 1);
+        loop {
+            let key = (self.next / columns, self.next % columns);
+            if self.pending.get(&key).is_none_or(|part| part.missing > 0) {
+                return Ok(());
+            }
+            self.hand_over(key)?;
+            self.next += 1;
+        }
+    }
+
+    /// Hands a chunk that was gathered to GDAL.
+    fn hand_over(&mut self, key: (usize, usize)) -> Result<()> {
+        let Some(part) = self.pending.remove(&key) else { return Ok(()) };
+        self.take(key.1, key.0)?;
+        self.put(part.window, &part.samples, (0, 0))
+    }
+
+    /// Hands a window to GDAL, whose samples begin in some column and row of those given.
+    fn put(&self, window: Window, samples: &Samples, (column, row): (i64, i64)) -> Result<()> {
+        let (x, y) = (column as usize, row as usize);
+        let section = s![.., y..y + window.height, x..x + window.width];
         let write = || {
             let dataset = self.dataset.get()?;
-            for_samples!(samples, array => raw::write_all_bands(dataset, window, self.native_int8, array))
+            for_samples!(samples, array => {
+                raw::write_all_bands(dataset, window, self.native_int8, &array.slice(section))
+            })?;
+            // Left in GDAL's cache, blocks would reach the file in an order that depends on what else the cache is asked for.
+            raw::flush_blocks(dataset)
         };
         checked(write).map_err(|e| unwritten(&self.claim, &format!("cannot be written ({window})"), &e))
     }
