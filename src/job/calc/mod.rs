@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
 use crate::raster::chunks::ChunkCache;
 use crate::raster::writer::{Verification, WrittenRaster};
-use crate::raster::{DatasetSpec, DatasetWriter, SourceSpec};
+use crate::raster::{DatasetSpec, DatasetWriter, Packed, SourceSpec};
 use crate::resampling::Resampling;
 use crate::target::{Shape, Target};
 use crate::window::Window;
@@ -173,6 +173,8 @@ impl CalcJob {
             band_names: plan.band_names.clone(),
             metadata: self.metadata.clone(),
             ordered: true,
+            packing: plan.storage.packing,
+            threads: self.threads,
             verification: if lossy { Verification::Decoding } else { Verification::Pixels },
             ..DatasetSpec::new(plan.grid.size, plan.bands(), plan.form.sample_type)
         }
@@ -197,13 +199,24 @@ impl Checked<'_> {
     }
 }
 
+/// The result of a window.
+enum Cloth {
+    /// Blocks of the file.
+    Packed(Packed),
+    /// Pixels, which the writer has to put together with others or GDAL has to pack.
+    Pixels(Block),
+}
+
 impl pipeline::Sink for Checked<'_> {
-    type Item = Block;
+    type Item = Cloth;
     type Done = WrittenRaster;
     type Error = Error;
 
-    fn write(&mut self, block: Block) -> Result<()> {
-        self.writer.write(&block)
+    fn write(&mut self, cloth: Cloth) -> Result<()> {
+        match cloth {
+            Cloth::Packed(packed) => self.writer.write_packed(packed),
+            Cloth::Pixels(block) => self.writer.write(&block),
+        }
     }
 
     fn finish(self) -> Result<WrittenRaster> {
@@ -242,7 +255,7 @@ pub fn run(job: &CalcJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
             cost: |window: &Window| budget::cost(&plan, window.size()).min(plan.budget.in_flight),
             open: || Ok(CalcReader::new(&plan, &cache)),
             read: |reader: &mut CalcReader<'_>, window: &Window| reader.read(*window),
-            process: try_one(|weft: Weft| loom.weave(weft)),
+            process: try_one(|weft: Weft| finished(&plan, loom.weave(weft)?)),
             create: || {
                 let writer = DatasetWriter::create(&job.target, job.spec(&plan))?;
                 Ok(Checked { writer, job, plan: &plan, loom: &loom })
@@ -251,6 +264,14 @@ pub fn run(job: &CalcJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     )?;
     let Outcome { done, stats } = outcome;
     Ok(Report::new(job, &plan, &done, &loom.tally(), stats, cache.decoded(), begun.elapsed()))
+}
+
+/// A window's pixels as they go to the writer.
+fn finished(plan: &Plan, block: Block) -> Result<Cloth> {
+    match plan.storage.packing.filter(|packing| packing.holds_whole(&block.window)) {
+        Some(packing) => packing.pack(&block).map(Cloth::Packed),
+        None => Ok(Cloth::Pixels(block)),
+    }
 }
 
 /// Plans a job to say what it would do; reads no pixels and writes nothing.

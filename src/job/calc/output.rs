@@ -6,7 +6,7 @@ use super::{CalcJob, Nodata};
 use crate::block::{Sample, SampleType};
 use crate::error::{Error, Result};
 use crate::expr::{Coordinate, Kind, Output, Range};
-use crate::raster::nodata_as;
+use crate::raster::{Packing, nodata_as};
 use crate::spelling::nearest;
 use crate::window::Size;
 
@@ -150,6 +150,8 @@ pub struct Storage {
     pub options: Vec<String>,
     /// Columns and rows of a block, where that is known.
     pub block: Option<Size>,
+    /// How its blocks are packed on the pool; where GDAL packs them, none.
+    pub packing: Option<Packing>,
     /// Whether pixels read back may differ from those that were written.
     pub lossy: bool,
 }
@@ -159,7 +161,7 @@ impl Storage {
     ///
     /// # Errors
     /// [`Error::Usage`] for formats that cannot be written so, and options they do not know.
-    pub(super) fn new(job: &CalcJob, form: Form, size: Size) -> Result<Self> {
+    pub(super) fn new(job: &CalcJob, form: Form, size: Size, bands: usize) -> Result<Self> {
         let driver = check_driver(&job.driver, form.sample_type)?;
         let mut options = job.creation_options.clone();
         check_options(&driver, &options)?;
@@ -179,7 +181,7 @@ impl Storage {
             || of(&options, "MAX_Z_ERROR").is_some_and(|e| e.parse() != Ok(0.0))
             || of(&options, "DISCARD_LSB").is_some();
         if driver != "GTiff" {
-            return Ok(Self { driver, options, block: None, lossy });
+            return Ok(Self { driver, options, block: None, packing: None, lossy });
         }
         let given = |options: &[String], key: &str| of(options, key).and_then(|v| v.parse::<usize>().ok());
         if of(&options, "TILED").is_none() && size.width > BLOCK && size.height > BLOCK {
@@ -202,7 +204,8 @@ impl Storage {
         let tiled = of(&options, "TILED").is_some_and(|v| ["YES", "TRUE", "ON", "1"].contains(&v.as_str()));
         let side = |key: &str| given(&options, key).unwrap_or(256);
         let block = tiled.then(|| Size::new(side("BLOCKXSIZE"), side("BLOCKYSIZE")));
-        Ok(Self { driver, options, block, lossy })
+        let packing = Packing::new(size, bands, form.sample_type, &options);
+        Ok(Self { driver, options, block, packing, lossy })
     }
 }
 
@@ -320,7 +323,7 @@ mod tests {
         let storage = |options: &[&str], side: usize| {
             let mut job = job();
             job.creation_options = options.iter().map(ToString::to_string).collect();
-            Storage::new(&job, form, Size::new(side, side)).map(|s| (s.options.join(" "), s.block))
+            Storage::new(&job, form, Size::new(side, side), 1).map(|s| (s.options.join(" "), s.block))
         };
         let block = Some(Size::new(512, 512));
         assert_eq!(
@@ -346,7 +349,7 @@ mod tests {
             let mut job = job();
             job.driver = name.to_owned();
             let form = Form { sample_type: SampleType::F32, nodata: None };
-            let error = Storage::new(&job, form, Size::new(10, 10)).expect_err(name).to_string();
+            let error = Storage::new(&job, form, Size::new(10, 10), 1).expect_err(name).to_string();
             assert!(error.contains(word), "{error}");
         }
     }

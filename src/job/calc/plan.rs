@@ -121,7 +121,7 @@ impl Plan {
         check_places(&program, &grid)?;
         let (layers, slots) = layers(job, &looked, &program);
         let form = Form::new(job, program.outputs(), is_fine(&program, &looked))?;
-        let storage = Storage::new(job, form, grid.size)?;
+        let storage = Storage::new(job, form, grid.size, program.outputs().len())?;
         let mut plan = Self {
             band_names: band_names(job, &program, &storage),
             grid,

@@ -126,3 +126,40 @@ fn a_dry_run_says_what_would_be_made_and_makes_nothing() {
     assert_eq!((run.code, &run.json()["type"]), (Some(0), &Value::from("Byte")));
     assert!(crate::common::names_in(dir.path()).is_empty());
 }
+
+#[test]
+fn blocks_packed_here_are_read_by_gdal_as_those_it_packs_itself() {
+    let dir = scratch();
+    let (ours, theirs) = (dir.path().join("ours.tif"), dir.path().join("theirs.tif"));
+    let rgb = testdata("rgb16.tif");
+    let tiles = ["--co", "TILED=YES", "--co", "BLOCKXSIZE=128", "--co", "BLOCKYSIZE=64"];
+    for options in [
+        &["--ot", "Float32", "--co", "COMPRESS=DEFLATE"][..],
+        &["--ot", "Float64", "--co", "COMPRESS=DEFLATE", "--co", "INTERLEAVE=BAND"],
+        &["--ot", "Float32", "--co", "COMPRESS=DEFLATE", "--co", "PREDICTOR=2", "--co", "BIGTIFF=YES"],
+        &["--ot", "Int32", "--co", "COMPRESS=DEFLATE", "--co", "ZLEVEL=9"],
+        &["--ot", "Int16", "--co", "COMPRESS=DEFLATE", "--co", "INTERLEAVE=BAND"],
+        &["--ot", "Int16", "--co", "COMPRESS=DEFLATE", "--co", "PREDICTOR=1"],
+        &["--ot", "Byte", "--co", "COMPRESS=DEFLATE"],
+        &["--ot", "Int8", "--co", "COMPRESS=DEFLATE"],
+        &["--ot", "UInt16"],
+        &["--ot", "Float32", "--co", "INTERLEAVE=BAND"],
+    ] {
+        let expressions = ["-e", "(A[1] - A[2]) / 300", "-e", "A[3] / 500", "--overwrite", "--nodata", "77"];
+        let all = [&expressions[..], &tiles, options].concat();
+        calc(&[&rgb], &ours, &all);
+        // An option that is left to GDAL, and changes nothing else.
+        calc(&[&rgb], &theirs, &[&all[..], &["--co", "SPARSE_OK=TRUE"]].concat());
+        for number in 1..=2 {
+            assert!(same(&band(&ours, number), &band(&theirs, number)), "{options:?}");
+        }
+        let (mut a, mut b) = (info(&ours), info(&theirs));
+        for seen in [&mut a, &mut b] {
+            seen["description"] = Value::Null;
+            seen["files"] = Value::Null;
+        }
+        assert_eq!(a, b, "{options:?}");
+        let sizes = [&ours, &theirs].map(|p| std::fs::metadata(p).expect("a file").len());
+        assert!(sizes[0] <= sizes[1] + sizes[1] / 20 + 4096, "{options:?}: {sizes:?}");
+    }
+}
