@@ -362,7 +362,7 @@ mod tests {
             T::from_f64(if (x + y * 7) % 23 == 0 { (x * y) as f64 * 1e6 } else { smooth })
         };
         let pixels = Array3::from_shape_fn((bands, size.height, size.width), value);
-        raw::write_all_bands(&dataset, size.window(), false, &pixels).expect("written");
+        raw::write_all_bands(&dataset, size.window(), false, &pixels.view()).expect("written");
         dataset
     }
 
@@ -450,7 +450,7 @@ mod tests {
             raw::create(&driver, &path, size, 1, (SampleType::I16, false), &list).expect("created");
         dataset.rasterband(1).expect("a band").set_no_data_value(Some(-7.0)).expect("set");
         let part = Array3::from_elem((1, 32, 32), 5i16);
-        raw::write_all_bands(&dataset, Window::new(32, 32, 32, 32), false, &part).expect("written");
+        raw::write_all_bands(&dataset, Window::new(32, 32, 32, 32), false, &part.view()).expect("written");
         dataset.flush_cache().expect("flushed");
         dataset.close().expect("closed");
         assert_eq!(compare(&path), 1);

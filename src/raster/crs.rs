@@ -41,6 +41,11 @@ pub(super) fn to_degrees(srs: &SpatialRef) -> Result<Option<CoordTransform>, Str
     CoordTransform::new(srs, &degrees).map(Some).map_err(|e| reason(&e))
 }
 
+/// Whether two CRSs, as well-known text, are the same, however they are worded.
+pub(crate) fn is_same(a: &str, b: &str) -> bool {
+    a == b || matches!((known(a), known(b)), (Ok(a), Ok(b)) if a == b)
+}
+
 /// The smallest box in degrees around a box in another CRS, whose edges may be curved lines there. The west of the result
 /// lies east of its east where it reaches across the antimeridian.
 ///

@@ -1,6 +1,7 @@
 //! Integration tests: the program and the library against software nobody here wrote.
 
 mod agreement;
+mod calc;
 mod cli;
 mod common;
 mod containers;

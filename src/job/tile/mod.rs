@@ -32,7 +32,7 @@ use std::time::Instant;
 pub use budget::GDAL_CACHE;
 pub use estimate::Estimate;
 pub use plan::{Budget, Plan};
-pub use report::Report;
+pub use report::{Report, Versions};
 
 use crate::encode::png::PngOptions;
 use crate::encode::values::ValueEncoder;
