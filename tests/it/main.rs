@@ -15,3 +15,4 @@ mod small_disk;
 mod terrain;
 mod tile;
 mod validity;
+mod view;
