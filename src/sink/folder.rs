@@ -1,4 +1,4 @@
-//! A folder of tile files, with a `tilejson.json` beside them.
+//! A folder of tile files, with a `tilejson.json` beside them, and pages that show them if these are asked for.
 //!
 //! Every tile is a file under `OUT.partial/z/x/y.png` from the moment it is made, created by the thread that made it;
 //! equal tiles are files of their own. One `syncfs` at the end makes all of them durable: an fsync a file would cost more
@@ -14,6 +14,7 @@ use crate::grid::MAX_ZOOM;
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};
 use crate::tileset::TilesetInfo;
+use crate::view::{Limits, Webviewer};
 
 /// A folder under construction.
 #[derive(Debug)]
@@ -21,14 +22,26 @@ pub struct FolderSink {
     claim: Arc<Claim>,
     depot: Depot,
     info: TilesetInfo,
+    pages: Vec<Webviewer>,
+    limits: Limits,
     written: Written,
     _writer_thread: PhantomData<*mut ()>,
 }
 
 impl FolderSink {
-    pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo) -> Self {
+    pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo, pages: Vec<Webviewer>) -> Self {
         let written = Written { min_zoom: MAX_ZOOM, ..Written::default() };
-        Self { claim, depot, info, written, _writer_thread: PhantomData }
+        Self { claim, depot, info, pages, limits: Limits::default(), written, _writer_thread: PhantomData }
+    }
+
+    /// The files beside the tiles: their names and texts.
+    fn beside(&self) -> Result<Vec<(String, String)>> {
+        let info = self.info.clone().with_zooms(self.written.min_zoom, self.written.max_zoom);
+        let mut files = vec![("tilejson.json".to_owned(), info.tilejson().to_text()?)];
+        for page in &self.pages {
+            files.push((page.file_name(), page.page(&info, &self.limits)?));
+        }
+        Ok(files)
     }
 }
 
@@ -42,6 +55,7 @@ impl TileSink for FolderSink {
         self.written.bytes += u64::from(tile.len);
         self.written.min_zoom = self.written.min_zoom.min(tile.coord.z);
         self.written.max_zoom = self.written.max_zoom.max(tile.coord.z);
+        self.limits.add(tile.coord);
         Ok(())
     }
 
@@ -52,13 +66,11 @@ impl TileSink for FolderSink {
         let Some(files) = self.depot.as_files() else {
             return Err(Error::Internal("a folder without files".to_owned()));
         };
-        let info = self.info.clone().with_zooms(self.written.min_zoom, self.written.max_zoom);
-        let text = info.tilejson().to_text()?;
-        let path = || self.claim.partial().join("tilejson.json");
-        files
-            .create_file("tilejson.json", text.as_bytes())
-            .map_err(|e| failed(&path(), "cannot be written", &e))?;
-        self.written.bytes += text.len() as u64;
+        for (name, text) in self.beside()? {
+            let written = files.create_file(&name, text.as_bytes());
+            written.map_err(|e| failed(&self.claim.partial().join(&name), "cannot be written", &e))?;
+            self.written.bytes += text.len() as u64;
+        }
         sync_all_below(files.root()).map_err(|e| failed(self.claim.partial(), "cannot be synced", &e))?;
         self.claim.commit()?;
         Ok(self.written)

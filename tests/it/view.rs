@@ -2,6 +2,7 @@
 
 mod hostile;
 mod http;
+mod pages;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
