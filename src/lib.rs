@@ -15,6 +15,7 @@
 //! | [`job`] | what tileloom can do: [`job::tile`] plans a tile set and weaves it from the parts below, [`job::convert`] copies one, [`job::calc`] computes with bands |
 //! | [`expr`] | band mathematics: expressions, compiled and evaluated chunk by chunk |
 //! | [`sink`], [`store`], [`tileset`] | containers (folder, MBTiles, PMTiles, tar) to write and to read, and their metadata |
+//! | [`view`] | a page that shows a tile set, and a server for it |
 //! | [`warp`] | coordinate grids, resampling kernels, halving |
 //! | [`pyramid`] | which tiles exist, in what order they are made, who waits for whom |
 //! | [`raster`] | GDAL behind safe types: [`raster::Source`] reads windows with their validity |
@@ -59,6 +60,7 @@ pub mod spelling;
 pub mod store;
 pub mod target;
 pub mod tileset;
+pub mod view;
 pub mod warp;
 pub mod window;
 

@@ -11,6 +11,7 @@ mod signals;
 mod terrain;
 mod tile;
 mod validity;
+mod view;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Say what tileloom sees in a raster and what `tile` would do with it.
     Info(info::InfoArgs),
+    /// Look at a tile set in a browser.
+    View(view::ViewArgs),
 }
 
 /// Options that all commands share.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Calc(args) => calc::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Info(args) => info::run(args),
+        Command::View(args) => view::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

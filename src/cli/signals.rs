@@ -4,17 +4,24 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tileloom::pipeline::Monitor;
 
-/// Listens on a thread of its own for as long as the process lives.
+/// Cancels a run on the first signal. Listens on a thread of its own for as long as the process lives.
 pub fn cancel_on_signal(monitor: &Monitor) {
-    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     let monitor = monitor.clone();
+    on_signal(move |signal| {
+        super::note("tileloom: stopping (once more to stop at once)");
+        monitor.cancel(signal);
+    });
+}
+
+/// Does something on the first signal, likewise.
+pub fn on_signal(act: impl Fn(i32) + Send + 'static) {
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     let listen = move || {
         for (count, signal) in signals.forever().enumerate() {
             if count > 0 {
                 std::process::exit(128 + signal);
             }
-            super::note("tileloom: stopping (once more to stop at once)");
-            monitor.cancel(signal);
+            act(signal);
         }
     };
     // Without the thread a signal ends the process as it would have without us.

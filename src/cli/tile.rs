@@ -13,6 +13,7 @@ use tileloom::raster::{SourceSpec, inputs};
 use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
 use tileloom::tileset::{LayerKind, Scheme};
+use tileloom::view::Webviewer;
 use tileloom::{Error, Result};
 
 use super::format::FormatArgs;
@@ -103,6 +104,10 @@ pub struct TileArgs {
     /// Where a folder of tiles will be served: base address, or a template with {z}, {x} and {y}.
     #[arg(long)]
     url: Option<String>,
+    /// Pages beside a folder of tiles that show them in a browser: none, openlayers, leaflet, maplibre, all (several with
+    /// commas) [default: none; see also tileloom view].
+    #[arg(short = 'w', long, visible_alias = "webviewers", value_name = "LIBRARY", value_delimiter = ',', value_parser = webviewers)]
+    webviewer: Vec<Pages>,
     /// Say what would be made and what it would take, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -163,7 +168,48 @@ fn tiling(text: &str) -> Result<TilingScheme, String> {
     }
 }
 
+/// The pages that one word of `--webviewer` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    None,
+    One(Webviewer),
+    All,
+}
+
+fn webviewers(text: &str) -> Result<Pages, String> {
+    let word = text.trim().to_ascii_lowercase();
+    match word.as_str() {
+        "none" => Ok(Pages::None),
+        "all" => Ok(Pages::All),
+        _ => Webviewer::ALL.into_iter().find(|page| page.name() == word).map(Pages::One).ok_or_else(|| {
+            let names = Webviewer::ALL.map(Webviewer::name).join(", ");
+            format!("known are none, {names} and all")
+        }),
+    }
+}
+
 impl TileArgs {
+    /// The pages that are asked for: of all, those that can show what the job makes.
+    fn webviewers(&self, job: &TileJob) -> Result<Vec<Webviewer>> {
+        let mut pages = Vec::new();
+        for word in &self.webviewer {
+            match word {
+                Pages::None if self.webviewer.len() > 1 => {
+                    return Err(Error::Usage("--webviewer: none cannot stand beside others".to_owned()));
+                }
+                Pages::None => {}
+                Pages::One(page) => pages.push(*page),
+                Pages::All => {
+                    // Why there can be no page at all is said about the first.
+                    job.accepts(Webviewer::OpenLayers)?;
+                    pages.extend(Webviewer::ALL.into_iter().filter(|page| job.accepts(*page).is_ok()));
+                }
+            }
+        }
+        let asked = |page: &Webviewer| pages.contains(page);
+        Ok(Webviewer::ALL.into_iter().filter(asked).collect())
+    }
+
     /// The job the flags describe.
     fn job(&self) -> Result<TileJob> {
         let (named, output) = match &self.output {
@@ -212,6 +258,7 @@ impl TileArgs {
             kind: if self.baselayer { LayerKind::Baselayer } else { LayerKind::Overlay },
             url: self.url.clone(),
         };
+        job.webviewers = self.webviewers(&job)?;
         job.settings.clone_from(&self.common.config);
         job.resume = self.resume;
         for (name, count) in [("--threads", self.threads), ("--readers", self.readers)] {

@@ -1,4 +1,4 @@
-//! A folder of tile files, with a `tilejson.json` beside them.
+//! A folder of tile files, with a `tilejson.json` beside them, and pages that show them if these are asked for.
 //!
 //! Every tile is a file under `OUT.partial/z/x/y.png` from the moment it is made, created by the thread that made it;
 //! equal tiles are files of their own. One `syncfs` at the end makes all of them durable: an fsync a file would cost more
@@ -13,6 +13,7 @@ use crate::sink::flush::{Flusher, sync_all_below};
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};
 use crate::tileset::TilesetInfo;
+use crate::view::{Limits, Webviewer};
 
 /// A folder under construction.
 #[derive(Debug)]
@@ -20,16 +21,28 @@ pub struct FolderSink {
     claim: Arc<Claim>,
     depot: Depot,
     info: TilesetInfo,
+    pages: Vec<Webviewer>,
+    limits: Limits,
     written: Written,
     flusher: Option<Flusher>,
     _writer_thread: PhantomData<*mut ()>,
 }
 
 impl FolderSink {
-    pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo) -> Self {
+    pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo, pages: Vec<Webviewer>) -> Self {
         let written = Written { min_zoom: MAX_ZOOM, ..Written::default() };
         let flusher = depot.as_files().and_then(|files| Flusher::start(files.root()));
-        Self { claim, depot, info, written, flusher, _writer_thread: PhantomData }
+        Self { claim, depot, info, pages, limits: Limits::default(), written, flusher, _writer_thread: PhantomData }
+    }
+
+    /// The files beside the tiles: their names and texts.
+    fn beside(&self) -> Result<Vec<(String, String)>> {
+        let info = self.info.clone().with_zooms(self.written.min_zoom, self.written.max_zoom);
+        let mut files = vec![("tilejson.json".to_owned(), info.tilejson().to_text()?)];
+        for page in &self.pages {
+            files.push((page.file_name(), page.page(&info, &self.limits)?));
+        }
+        Ok(files)
     }
 }
 
@@ -46,6 +59,7 @@ impl TileSink for FolderSink {
         if let Some(flusher) = &mut self.flusher {
             flusher.add(u64::from(tile.len));
         }
+        self.limits.add(tile.coord);
         Ok(())
     }
 
@@ -56,13 +70,11 @@ impl TileSink for FolderSink {
         let Some(files) = self.depot.as_files() else {
             return Err(Error::Internal("a folder without files".to_owned()));
         };
-        let info = self.info.clone().with_zooms(self.written.min_zoom, self.written.max_zoom);
-        let text = info.tilejson().to_text()?;
-        let path = || self.claim.partial().join("tilejson.json");
-        files
-            .create_file("tilejson.json", text.as_bytes())
-            .map_err(|e| failed(&path(), "cannot be written", &e))?;
-        self.written.bytes += text.len() as u64;
+        for (name, text) in self.beside()? {
+            let written = files.create_file(&name, text.as_bytes());
+            written.map_err(|e| failed(&self.claim.partial().join(&name), "cannot be written", &e))?;
+            self.written.bytes += text.len() as u64;
+        }
         let flushed = self.flusher.take().map_or(Ok(()), Flusher::finish);
         flushed
             .and_then(|()| sync_all_below(files.root()))

@@ -40,6 +40,7 @@ use crate::grid::TileCoord;
 use crate::order;
 use crate::target::{self, Claim};
 use crate::tileset::TilesetInfo;
+use crate::view::Webviewer;
 
 /// The containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -156,9 +157,16 @@ pub struct Begun {
     claim: Arc<Claim>,
     depot: Depot,
     info: TilesetInfo,
+    pages: Vec<Webviewer>,
 }
 
 impl Begun {
+    /// The same container with pages that show it. Only a folder has place for them.
+    #[must_use]
+    pub fn with_pages(self, pages: &[Webviewer]) -> Self {
+        Self { pages: pages.to_vec(), ..self }
+    }
+
     /// The place for the bytes of its tiles.
     pub fn depot(&self) -> Depot {
         self.depot.clone()
@@ -166,9 +174,9 @@ impl Begun {
 
     /// The container itself: the one table of sinks. To be called on the writer thread.
     pub fn open(self) -> Box<dyn TileSink> {
-        let Self { kind, claim, depot, info } = self;
+        let Self { kind, claim, depot, info, pages } = self;
         match kind {
-            OutputKind::Folder => Box::new(FolderSink::new(claim, depot, info)),
+            OutputKind::Folder => Box::new(FolderSink::new(claim, depot, info, pages)),
             OutputKind::Mbtiles => Box::new(MbtilesSink::new(claim, depot, info)),
             OutputKind::Pmtiles => Box::new(PmtilesSink::new(claim, depot, info)),
             OutputKind::Tar => Box::new(TarSink::new(claim, depot, info)),
@@ -185,7 +193,7 @@ pub fn begin(kind: OutputKind, target: &Target, info: TilesetInfo) -> Result<Beg
     validate(kind, target, &info)?;
     let claim = Arc::new(target.claim(kind)?);
     let depot = depot(kind, &claim, &info, false)?;
-    Ok(Begun { kind, claim, depot, info })
+    Ok(Begun { kind, claim, depot, info, pages: Vec::new() })
 }
 
 /// Refuses what no reader of a container would take.

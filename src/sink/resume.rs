@@ -87,7 +87,7 @@ pub fn resume(
         claim.clear()?;
         let journal = Journal::create(&claim, identity)?;
         let depot = super::depot(kind, &claim, &info, true)?;
-        return Ok((Begun { kind, claim, depot, info }, Log { journal, tiles: 0 }));
+        return Ok((Begun { kind, claim, depot, info, pages: Vec::new() }, Log { journal, tiles: 0 }));
     };
     if kind != OutputKind::Folder {
         claim.remove_partial()?;
@@ -98,7 +98,7 @@ pub fn resume(
     claim.keep_unfinished(!journal.entries().is_empty());
     depot.settle(&taken)?;
     let tiles = taken.tiles() as u64;
-    Ok((Begun { kind, claim, depot, info }, Log { journal, tiles }))
+    Ok((Begun { kind, claim, depot, info, pages: Vec::new() }, Log { journal, tiles }))
 }
 
 /// Reads all tiles that the journal tells of: those of tasks that are whole, and the tasks that are not.

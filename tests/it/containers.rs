@@ -143,7 +143,7 @@ pub(crate) fn names_in(dir: &Path) -> Vec<String> {
 /// The tiles of a folder, by path.
 pub(crate) fn read_folder(root: &Path) -> Tiles {
     let mut tiles = Tiles::new();
-    for z in names_in(root).iter().filter(|n| *n != "tilejson.json") {
+    for z in names_in(root).iter().filter(|n| !n.contains('.')) {
         for x in names_in(&root.join(z)) {
             for y in names_in(&root.join(z).join(&x)) {
                 let bytes = std::fs::read(root.join(z).join(&x).join(&y)).expect("tile");

@@ -17,3 +17,4 @@ mod terrain;
 mod tile;
 mod validity;
 mod values;
+mod view;

@@ -51,8 +51,8 @@ pub(super) fn identity(job: &TileJob, plan: &Plan) -> Result<Identity> {
     Ok(identity)
 }
 
-/// A job without what cannot change a tile: how much of the machine it takes, whether it replaces and resumes, and how paths
-/// are spelled. The inputs are looked at on their own.
+/// A job without what cannot change a tile: how much of the machine it takes, whether it replaces and resumes, which pages show the
+/// tiles, and how paths are spelled. The inputs are looked at on their own.
 fn comparable(job: &TileJob) -> TileJob {
     let target = Target {
         path: job.target.path.file_name().map(PathBuf::from).unwrap_or_default(),
@@ -61,8 +61,9 @@ fn comparable(job: &TileJob) -> TileJob {
     };
     let harmless = |setting: &str| HARMLESS.iter().any(|key| setting.split('=').next() == Some(key));
     let settings = job.settings.iter().filter(|setting| !harmless(setting)).cloned().collect();
-    let inputs = Vec::new();
-    TileJob { inputs, target, settings, readers: 0, threads: 0, memory: 0, resume: false, ..job.clone() }
+    let (inputs, webviewers) = (Vec::new(), Vec::new());
+    let same = TileJob { inputs, target, webviewers, settings, ..job.clone() };
+    TileJob { readers: 0, threads: 0, memory: 0, resume: false, ..same }
 }
 
 /// A path that is the same from every working folder.
@@ -211,6 +212,7 @@ mod tests {
         (other.resume, other.target.overwrite) = (true, true);
         other.settings.push("GDAL_CACHEMAX=64".to_owned());
         other.target.path = PathBuf::from("set.pmtiles");
+        other.webviewers.push(crate::view::Webviewer::Leaflet);
         assert_eq!(shown(&other), shown(&job()));
     }
 

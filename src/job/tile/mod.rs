@@ -45,6 +45,7 @@ use crate::raster::chunks::ChunkCache;
 use crate::resampling::Resampling;
 use crate::sink::{self, Begun, Log, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
+use crate::view::Webviewer;
 use masking::Masking;
 use picture::Picture;
 use reader::TileReader;
@@ -132,6 +133,8 @@ pub struct TileJob {
     pub masking: Masking,
     /// Words for the metadata.
     pub labels: Labels,
+    /// Pages beside a folder of tiles; default none.
+    pub webviewers: Vec<Webviewer>,
     /// The user's settings of GDAL (`KEY=VALUE`), which may decide what is read. They are in force already; a job that is resumed
     /// must have the same.
     pub settings: Vec<String>,
@@ -169,6 +172,7 @@ impl TileJob {
             bbox: None,
             masking: Masking::default(),
             labels: Labels::default(),
+            webviewers: Vec::new(),
             settings: Vec::new(),
             resume: false,
             readers: threads,
@@ -224,7 +228,26 @@ impl TileJob {
         }
         self.masking.validate(self)?;
         self.values.as_ref().map_or(Ok(()), |values| values.validate(self))?;
+        for page in &self.webviewers {
+            self.accepts(*page)?;
+        }
         self.terrain.as_ref().map_or(Ok(()), |terrain| terrain.validate(self))
+    }
+
+    /// Refuses a page that could not stand beside the tiles or could not show them.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn accepts(&self, page: Webviewer) -> Result<()> {
+        if OutputKind::from_path(&self.target.path)? != OutputKind::Folder {
+            return Err(Error::Usage(format!(
+                "--webviewer writes a page beside a folder of tiles, and '{}' is none: look at it with tileloom view",
+                self.target.path.display()
+            )));
+        }
+        let placed = self.tiling != TilingScheme::Raster;
+        let shows = page.shows(placed, self.terrain.is_some(), self.scheme);
+        shows.map_err(|why| Error::Usage(format!("--webviewer {}: it {why}", page.name())))
     }
 
     /// Whether tiles hold numbers, so that a format that loses anything would spoil them.
@@ -328,6 +351,7 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let info = info(job, &plan, job.tiles.format());
     let mut metatiles = plan.pyramid.metatiles(plan.budget.swath);
     let (container, log) = begin(job, &plan, kind, info)?;
+    let container = container.with_pages(&job.webviewers);
     let cache = ChunkCache::new(plan.budget.chunks);
     let mut loom = Loom::new(&plan, &encoder, container.depot());
     if let Some(log) = &log {

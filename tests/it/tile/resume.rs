@@ -114,6 +114,16 @@ fn holed(folder: &Path) -> PathBuf {
 }
 
 #[test]
+fn a_run_that_goes_on_may_be_given_other_pages() {
+    let mut job = Job::new(testdata("rgb.tif"), "set", &["-z", "8-17", "-j", "2", "-w", "openlayers"]);
+    assert!(job.kill_after(100_000));
+    job.options.pop();
+    job.options.push("leaflet,maplibre");
+    job.finish();
+    assert!(bytes(&job.output) == job.uninterrupted());
+}
+
+#[test]
 fn killed_runs_go_on_and_make_the_same_bytes() {
     let dir = scratch();
     let holed = holed(dir.path());
