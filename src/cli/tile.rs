@@ -250,6 +250,7 @@ impl TileArgs {
         job.tiling = self.tiling_scheme;
         job.scheme = self.convention;
         job.bbox = self.validity.bbox()?;
+        job.update = self.validity.update()?;
         job.masking = self.validity.masking(self.format.background());
         job.labels = Labels {
             name: self.name.clone(),
@@ -375,9 +376,13 @@ fn text(report: &Report, stats: bool) -> String {
         0 => String::new(),
         n => format!(", {n} taken over from an interrupted run"),
     };
+    let copied = match report.copied {
+        0 => String::new(),
+        n => format!(", {n} copied as they were"),
+    };
     let _ = writeln!(
         t,
-        "{}: zoom {}-{}, {} tiles ({} empty left out{duplicates}{resumed}), {}",
+        "{}: zoom {}-{}, {} tiles ({} empty left out{duplicates}{resumed}{copied}), {}",
         report.output.display(),
         report.min_zoom,
         report.max_zoom,

@@ -71,8 +71,10 @@ fn cost(plan: &Plan, side: usize, source: usize, resumable: bool) -> usize {
         }
         _ => side * side * plan.look.picture_bands() * 4 / 3,
     };
+    // What lies below, and the result.
+    let below = if plan.update { canvas * 3 } else { 0 };
     let mask = if plan.stencil.is_some() { side * side } else { 0 };
-    source + canvas * 4 / 3 + apart + mask + rendered + encoded + notes + (1 << 20)
+    source + canvas * 4 / 3 + apart + below + mask + rendered + encoded + notes + (1 << 20)
 }
 
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next.

@@ -4,6 +4,7 @@
 //! TileJob ──▶ Plan ──▶ readers: coordinates + source windows ──▶ pool: warp, pyramid, encode ──▶ writer: sink
 //! ```
 
+mod backdrop;
 mod budget;
 mod estimate;
 mod identity;
@@ -23,6 +24,7 @@ mod sketch;
 mod stretch;
 mod survey;
 pub mod terrain;
+pub mod update;
 pub mod values;
 mod weave;
 
@@ -43,13 +45,14 @@ use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
 use crate::resampling::Resampling;
-use crate::sink::{self, Begun, Log, OutputKind, Target, TileSink, Written};
+use crate::sink::{self, Begun, Deposited, Log, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
 use crate::view::Webviewer;
 use masking::Masking;
 use picture::Picture;
 use reader::TileReader;
 use terrain::Terrain;
+use update::Update;
 use values::Values;
 use weave::{Loom, Woven};
 
@@ -129,6 +132,8 @@ pub struct TileJob {
     pub scheme: Scheme,
     /// Extent in degrees to which tiles are limited; its west may lie east of its east, across the antimeridian.
     pub bbox: Option<Bounds>,
+    /// Make part of the tile set at the target anew; default all of a new one.
+    pub update: Option<Update>,
     /// Pixels without data.
     pub masking: Masking,
     /// Words for the metadata.
@@ -170,6 +175,7 @@ impl TileJob {
             tiling: TilingScheme::default(),
             scheme: Scheme::default(),
             bbox: None,
+            update: None,
             masking: Masking::default(),
             labels: Labels::default(),
             webviewers: Vec::new(),
@@ -205,14 +211,15 @@ impl TileJob {
         {
             return usage(format!("the lowest zoom {min} is above the highest, {max}"));
         }
-        if let Some(b) = self.bbox {
+        for (option, b) in [("--bbox", self.bbox), ("--update-bbox", self.update.map(|update| update.bbox))] {
+            let Some(b) = b else { continue };
             let fits = b.south < b.north
                 && b.west != b.east
                 && [b.west, b.east].iter().all(|v| v.abs() <= 180.0)
                 && [b.south, b.north].iter().all(|v| v.abs() <= 90.0);
             if !fits {
                 return usage(format!(
-                    "--bbox {},{},{},{} is not WEST,SOUTH,EAST,NORTH in degrees (west may exceed east only \
+                    "{option} {},{},{},{} is not WEST,SOUTH,EAST,NORTH in degrees (west may exceed east only \
                      across the antimeridian)",
                     b.west, b.south, b.east, b.north
                 ));
@@ -228,6 +235,7 @@ impl TileJob {
         }
         self.masking.validate(self)?;
         self.values.as_ref().map_or(Ok(()), |values| values.validate(self))?;
+        self.update.map_or(Ok(()), |update| update.validate(self))?;
         for page in &self.webviewers {
             self.accepts(*page)?;
         }
@@ -288,12 +296,19 @@ struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    /// A container with the tiles that earlier runs made.
-    fn new(mut sink: Box<dyn TileSink>, job: &'a TileJob, log: Option<Log>) -> Result<Self> {
+    /// A container with the tiles that earlier runs made, and those that are copied.
+    fn new(
+        mut sink: Box<dyn TileSink>,
+        job: &'a TileJob,
+        log: Option<Log>,
+        copied: Vec<Deposited>,
+    ) -> Result<Self> {
+        let others = copied.len() as u64;
+        copied.into_iter().try_for_each(|tile| sink.accept(tile))?;
         if let Some(log) = &log {
             log.take_over(|tile| sink.accept(tile))?;
         }
-        let tiles = log.as_ref().map_or(0, Log::tiles);
+        let tiles = others + log.as_ref().map_or(0, Log::tiles);
         Ok(Self { sink, job, tiles, log })
     }
 }
@@ -345,15 +360,21 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let begun = Instant::now();
     job.validate()?;
     let kind = OutputKind::from_path(&job.target.path)?;
+    let prepared = job.update.map(|update| update.prepare(job)).transpose()?;
+    let (job, updated) = prepared.as_ref().map_or((job, None), |(job, updated)| (job, Some(updated)));
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
     let encoder = Encoder::new(job, &plan)?;
-    let info = info(job, &plan, job.tiles.format());
+    let info = match updated {
+        Some(updated) => updated.info(job, &plan),
+        None => info(job, &plan, job.tiles.format()),
+    };
     let mut metatiles = plan.pyramid.metatiles(plan.budget.swath);
     let (container, log) = begin(job, &plan, kind, info)?;
     let container = container.with_pages(&job.webviewers);
     let cache = ChunkCache::new(plan.budget.chunks);
     let mut loom = Loom::new(&plan, &encoder, container.depot());
+    loom.lay_over(updated.map(|updated| &updated.backdrop))?;
     if let Some(log) = &log {
         loom.resume(log)?;
         let done: HashSet<TileCoord> = log.done().collect();
@@ -361,7 +382,12 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     }
     let resumed = log.as_ref().map_or(0, Log::tiles);
     planned(&plan, metatiles.len());
+    let copied = match updated {
+        Some(updated) => updated.copy(&plan, &container.depot(), job.threads, monitor)?,
+        None => Vec::new(),
+    };
 
+    let others = copied.len() as u64;
     let limits = Limits {
         // A reader opens handles and transformations of its own.
         readers: job.readers.min(metatiles.len()),
@@ -378,12 +404,14 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
             open: || Ok(TileReader::new(&plan, &cache)),
             read: |reader: &mut TileReader<'_>, metatile: &TileCoord| reader.read(*metatile),
             process: |weft| loom.weave(weft),
-            create: || Counted::new(container.open(), job, log),
+            create: || Counted::new(container.open(), job, log, copied),
         },
     )?;
     let Outcome { done, stats } = outcome;
     let mut report = Report::new(job, &plan, kind, &done, stats, cache.decoded(), begun.elapsed());
     report.resumed = resumed;
+    report.copied = others;
+    report.empty = plan.counts().values().sum::<u64>().saturating_sub(done.tiles.saturating_sub(others));
     report.warnings.extend(loom.warning());
     Ok(report)
 }
@@ -432,6 +460,8 @@ impl Encoder {
 pub fn dry_run(job: &TileJob) -> Result<(Plan, Estimate)> {
     job.validate()?;
     let kind = OutputKind::from_path(&job.target.path)?;
+    let prepared = job.update.map(|update| update.prepare(job)).transpose()?;
+    let job = prepared.as_ref().map_or(job, |(job, _)| job);
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
     let estimate = Estimate::sample(&plan, kind, &Encoder::new(job, &plan)?)?;

@@ -107,6 +107,8 @@ pub struct Plan {
     pub exclusion: Option<Exclusion>,
     /// What tiles of values hold; none of pictures.
     pub values: Option<Content>,
+    /// Whether tiles are laid over those of an existing set.
+    pub update: bool,
     /// Where memory goes.
     pub budget: Budget,
     /// What was decided in the user's place, each with the option that says so.

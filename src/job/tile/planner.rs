@@ -45,17 +45,23 @@ impl Plan {
             .collect();
 
         let values = job.values.as_ref().map(|v| v.content(&sketches, job, &mut guesses)).transpose()?;
-        let mixed = sketches.windows(2).any(|w| !w[0].same_kind(&w[1]));
+        let differing = sketches.windows(2).any(|w| !w[0].same_kind(&w[1]));
         let mut looks: Vec<Look> = sketches.iter().map(|s| s.look.clone()).collect();
         stretch::settle(&sketches, &mut looks, job, &mut guesses)?;
-        let look = if mixed { common(&looks) } else { looks[0].clone() };
-        let categorical = job.categorical || (!mixed && look.is_categorical());
+        let look = match differing {
+            _ if job.update.is_some() => Look::Rgb,
+            true => common(&looks),
+            false => looks[0].clone(),
+        };
+        let mixed = differing || job.update.is_some();
+        let named = if job.update.is_some() && !differing { &looks[0] } else { &look };
+        let categorical = job.categorical || named.is_categorical();
         let (sample_type, bands) = if mixed {
             (SampleType::U8, look.picture_bands())
         } else {
             (sketches[0].selection.sample_type, sketches[0].selection.bands.len())
         };
-        let faded = sketches.iter().any(|s| s.selection.alpha.is_some()) || (mixed && !categorical);
+        let faded = sketches.iter().any(|s| s.selection.alpha.is_some()) || (differing && !categorical);
         // A height has no opacity.
         let soft = faded && job.terrain.is_none();
         let or = |given: Option<Resampling>, names: Resampling, quantities: Resampling| {
@@ -97,6 +103,7 @@ impl Plan {
             stencil,
             exclusion: job.masking.exclusion.clone(),
             values,
+            update: job.update.is_some(),
             budget: Budget::default(),
             guesses,
         };

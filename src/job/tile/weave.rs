@@ -8,6 +8,7 @@ use ndarray::s;
 
 use super::Encoder;
 use super::Overlap;
+use super::backdrop::Backdrop;
 use super::look::Look;
 use super::notes::{Left, Notes, recall};
 use super::plan::Plan;
@@ -49,6 +50,8 @@ pub struct Loom<'a> {
     encoder: &'a Encoder,
     depot: Depot,
     noting: bool,
+    /// The set that is updated.
+    backdrop: Option<&'a Backdrop>,
 }
 
 thread_local! {
@@ -65,7 +68,22 @@ impl<'a> Loom<'a> {
         } else {
             Waiting::Margins(WideNursery::new(&plan.pyramid))
         };
-        Self { plan, waiting, renderer, encoder, depot, noting: false }
+        Self { plan, waiting, renderer, encoder, depot, noting: false, backdrop: None }
+    }
+
+    /// Lays tiles over those of a set, of which they are to become part. Tiles that are not planned are left as they are.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when lower levels are made by a method that looks over the edge of a tile.
+    pub fn lay_over(&mut self, backdrop: Option<&'a Backdrop>) -> Result<()> {
+        if backdrop.is_some() && !self.plan.reduces_locally() {
+            return Err(Error::Usage(
+                "--update-bbox makes lower levels by --overview-resampling average, nearest or mode only"
+                    .to_owned(),
+            ));
+        }
+        self.backdrop = backdrop;
+        Ok(())
     }
 
     /// Goes on from what is noted of an earlier run: the nodes that wait wait for what is missing only. From now on more is
@@ -136,12 +154,36 @@ impl<'a> Loom<'a> {
             if let Some(notes) = &mut notes {
                 notes.make(node);
             }
+            let quarters = self.with_old(node, quarters)?;
             let block = join(&quarters, node.window(self.plan.tile_size))?;
+            let block = self.laid(node.z, node.window(self.plan.tile_size), block)?;
             if let Some(block) = &block {
                 self.encode(node.z, block, tiles)?;
             }
             quarter = self.reduced(block)?;
             child = node;
+        }
+    }
+
+    /// The quarters of a node, with what the set that is updated has for children that are not planned.
+    fn with_old(&self, node: TileCoord, mut quarters: [Option<Block>; 4]) -> Result<[Option<Block>; 4]> {
+        let Some(backdrop) = self.backdrop.filter(|_| node.z < self.plan.max_zoom) else {
+            return Ok(quarters);
+        };
+        for (k, quarter) in (0u32..).zip(&mut quarters) {
+            let child = TileCoord::new(node.z + 1, node.x * 2 + k % 2, node.y * 2 + k / 2);
+            if quarter.is_none() && !self.plan.pyramid.contains(child) {
+                *quarter = self.reduced(backdrop.tile(child)?)?;
+            }
+        }
+        Ok(quarters)
+    }
+
+    /// Pixels of the highest level that is written, over what the set that is updated shows there.
+    fn laid(&self, z: u8, window: Window, block: Option<Block>) -> Result<Option<Block>> {
+        match self.backdrop.filter(|_| z == self.plan.max_zoom) {
+            Some(backdrop) => backdrop.under(z, window, block),
+            None => Ok(block),
         }
     }
 
@@ -264,16 +306,20 @@ impl<'a> Loom<'a> {
         let plan = self.plan;
         let lowest = plan.pyramid.root().max(plan.pyramid.min());
         let mut z = plan.pyramid.base();
+        let metatile = weft.metatile;
         let mut block = self.warped(weft)?;
-        while let Some(pixels) = &block {
-            self.encode(z, pixels, tiles)?;
-            if z == lowest {
-                break;
+        loop {
+            let window = metatile.window(plan.tile_size << (z - plan.pyramid.root()));
+            block = self.laid(z, window, block)?;
+            if let Some(pixels) = &block {
+                self.encode(z, pixels, tiles)?;
+            }
+            if z == lowest || (block.is_none() && self.backdrop.is_none()) {
+                return Ok(block);
             }
             block = self.reduced(block)?;
             z -= 1;
         }
-        Ok(block)
     }
 
     /// Half the size, from 2 × 2 pixels each; what a wider kernel would make of it when only its size matters.
@@ -303,6 +349,9 @@ impl<'a> Loom<'a> {
                 let x = (window.x as usize / side + column) as u32;
                 let y = (window.y as usize / side + row) as u32;
                 let tile = TileCoord::new(z, x, y);
+                if self.backdrop.is_some() && !self.plan.pyramid.contains(tile) {
+                    continue;
+                }
                 let corner = (column * side, row * side);
                 let mut bytes = ENCODED.take();
                 bytes.clear();
