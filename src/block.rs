@@ -54,6 +54,29 @@ impl SampleType {
     }
 }
 
+impl std::str::FromStr for SampleType {
+    type Err = String;
+
+    /// The names of GDAL (`Byte`, `UInt16`, …) and of numpy, in any case.
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "byte" | "uint8" => Self::U8,
+            "int8" => Self::I8,
+            "uint16" => Self::U16,
+            "int16" => Self::I16,
+            "uint32" => Self::U32,
+            "int32" => Self::I32,
+            "float32" => Self::F32,
+            "float64" => Self::F64,
+            _ => {
+                return Err(
+                    "known are Byte, Int8, UInt16, Int16, UInt32, Int32, Float32 and Float64".to_owned()
+                );
+            }
+        })
+    }
+}
+
 /// A Rust type that samples can have.
 pub trait Sample: Copy + Default + PartialEq + PartialOrd + Send + Sync + 'static {
     /// The tag of this type.
@@ -144,6 +167,19 @@ samples! {
     I32 i32, |v| v.round() as i32;
     F32 f32, |v| v as f32;
     F64 f64, |v| v;
+}
+
+impl SampleType {
+    /// Whether a sample can have a value. Floats of 32 bits count as those that print alike.
+    pub fn holds(self, value: f64) -> bool {
+        match self {
+            Self::F64 => true,
+            Self::F32 => !value.is_finite() || value.abs() <= f64::from(f32::MAX),
+            _ => {
+                for_sample_type!(self, T => T::from_f64(value).to_f64().to_bits() == value.to_bits() || (value == 0.0))
+            }
+        }
+    }
 }
 
 /// A zeroed array with axes (band, row, column) whose memory is pixel-interleaved.

@@ -28,6 +28,12 @@ pub enum Error {
     /// The job needs more memory than it may use.
     #[error("{0}")]
     Memory(String),
+    /// An expression makes no sense.
+    #[error("{0}")]
+    Expression(Box<crate::expr::ExprError>),
+    /// A result does not fit its type, and nothing was to be changed.
+    #[error("{0}")]
+    Strict(String),
     /// A signal asked the program to stop.
     #[error("stopped by {}", signal_name(*.0))]
     Interrupted(i32),
@@ -54,8 +60,8 @@ impl Error {
     /// 1 failed, 2 usage, 3 input cannot be read, 4 output cannot be written, 130 and 143 stopped.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Memory(_) | Self::Internal(_) => 1,
-            Self::Usage(_) => 2,
+            Self::Memory(_) | Self::Strict(_) | Self::Internal(_) => 1,
+            Self::Usage(_) | Self::Expression(_) => 2,
             Self::Input { .. } => 3,
             Self::Output { .. } => 4,
             Self::Interrupted(signal) => (128 + signal) as u8,

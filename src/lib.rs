@@ -12,7 +12,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`job`] | what tileloom can do: [`job::tile`] plans a tile set and weaves it from the parts below, [`job::convert`] copies one |
+//! | [`job`] | what tileloom can do: [`job::tile`] plans a tile set and weaves it from the parts below, [`job::convert`] copies one, [`job::calc`] computes with bands |
+//! | [`expr`] | band mathematics: expressions, compiled and evaluated chunk by chunk |
 //! | [`sink`], [`store`], [`tileset`] | containers (folder, MBTiles, PMTiles, tar) to write and to read, and their metadata |
 //! | [`view`] | a page that shows a tile set, and a server for it |
 //! | [`warp`] | coordinate grids, resampling kernels, halving |
@@ -45,6 +46,7 @@ pub mod block;
 pub mod colormap;
 pub mod encode;
 pub mod error;
+pub mod expr;
 pub mod grid;
 pub mod job;
 pub(crate) mod order;

@@ -13,6 +13,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod png;
+pub mod sums;
 
 /// A computation that gains from wider vectors. Implement `run` as `#[inline(always)]`, and everything
 /// hot below it too: what is not inlined is compiled for the baseline only.

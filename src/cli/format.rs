@@ -1,10 +1,12 @@
 //! Options of the tile format, and the creation options GDAL has for them.
 
 use clap::Args;
+use tileloom::block::SampleType;
 use tileloom::encode::jpeg::JpegOptions;
 use tileloom::encode::png::{PngMode, PngOptions};
 use tileloom::encode::webp::{WebpMode, WebpOptions};
 use tileloom::encode::{EncoderOptions, TileFormat};
+use tileloom::job::tile::values::Values;
 use tileloom::spelling::nearest;
 use tileloom::{Error, Result};
 
@@ -13,7 +15,8 @@ use super::parse;
 /// Options of the tile format, as they are written.
 #[derive(Debug, Args)]
 pub struct FormatArgs {
-    /// Format of the tiles: png, jpg (jpeg) or webp.
+    /// Format of the tiles: png, jpg (jpeg), webp, or tif for GeoTIFF tiles that hold all bands as they are (folders and .tar
+    /// only).
     #[arg(
         short,
         long,
@@ -49,7 +52,15 @@ pub struct FormatArgs {
     /// 0,0,0, black, with --no-alpha].
     #[arg(long, value_name = "COLOUR", value_parser = parse::colour)]
     background: Option<[u8; 3]>,
-    /// GDAL creation option of the format: QUALITY for jpg, QUALITY and LOSSLESS for webp; may be repeated.
+    /// Sample type: Byte or `UInt16` for png; for tif also `Int16`, `UInt32`, `Int32`, `Float32`, `Float64` [default: Byte for png, that of
+    /// the inputs for tif].
+    #[arg(long, visible_alias = "output-data-type", value_name = "TYPE")]
+    ot: Option<SampleType>,
+    /// The value that stands for no data in tif tiles [default: the one the inputs declare; else a band for opacity].
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    dst_nodata: Option<f64>,
+    /// GDAL creation option of the format: QUALITY for jpg, QUALITY and LOSSLESS for webp, all of `GTiff` for tif; may be
+    /// repeated.
     #[arg(long = "co", alias = "creation-option", value_name = "KEY=VALUE")]
     creation: Vec<String>,
 }
@@ -99,8 +110,28 @@ impl FormatArgs {
                 options.quality = wishes.quality.unwrap_or(options.quality);
                 EncoderOptions::Webp(options)
             }
+            TileFormat::Tiff => EncoderOptions::Tiff,
             _ => EncoderOptions::Png(PngOptions::from(self.png_mode.unwrap_or_default())),
         })
+    }
+
+    /// What is asked for of tiles that hold values; `None` when the tiles are pictures.
+    pub fn values(&self) -> Result<Option<Values>> {
+        let pictures = self.ot.is_none_or(|ot| ot == SampleType::U8) && self.format != TileFormat::Tiff;
+        if pictures {
+            return match self.dst_nodata {
+                Some(_) => {
+                    usage("--dst-nodata is for tif tiles; in pictures, pixels without data are transparent")
+                }
+                None => Ok(None),
+            };
+        }
+        if !matches!(self.format, TileFormat::Png | TileFormat::Tiff) {
+            let format = self.format.extension();
+            return usage(format!("{format} tiles have 8 bits: drop --ot, or say -f png or -f tif"));
+        }
+        let creation = if self.format == TileFormat::Tiff { self.creation.clone() } else { Vec::new() };
+        Ok(Some(Values { sample_type: self.ot, nodata: self.dst_nodata, creation }))
     }
 
     /// The colour that makes tiles opaque.
@@ -131,6 +162,9 @@ impl FormatArgs {
     /// What the options and the creation options say together.
     fn wishes(&self) -> Result<Wishes> {
         let mut wishes = Wishes { quality: self.quality, lossless: self.lossless };
+        if self.format == TileFormat::Tiff {
+            return Ok(wishes);
+        }
         for option in &self.creation {
             let pair = option.split_once('=').filter(|(key, _)| !key.is_empty());
             let (key, value) = pair.ok_or_else(|| Error::Usage(format!("--co {option}: give KEY=VALUE")))?;

@@ -1,5 +1,6 @@
 //! The command line: flags become a job that is valid by construction; nothing of clap enters the library.
 
+mod calc;
 mod convert;
 mod format;
 mod info;
@@ -34,6 +35,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an inpu
 enum Command {
     /// Turn rasters into web map tiles.
     Tile(Box<tile::TileArgs>),
+    /// Compute with the bands of rasters, into one raster.
+    Calc(Box<calc::CalcArgs>),
     /// Copy a tile set into another container, checking every tile.
     Convert(convert::ConvertArgs),
     /// Say what tileloom sees in a raster and what `tile` would do with it.
@@ -73,9 +76,10 @@ impl CommonArgs {
 
 /// Parses the command line and runs what it says.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse_from(parse::normalised(std::env::args_os()));
+    let cli = Cli::parse_from(calc::normalised(parse::normalised(std::env::args_os())));
     let result = match &cli.command {
         Command::Tile(args) => tile::run(args),
+        Command::Calc(args) => calc::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Info(args) => info::run(args),
         Command::View(args) => view::run(args),
@@ -84,6 +88,9 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             note(&format!("tileloom: {}", chain(&error)));
+            if let Error::Expression(expression) = &error {
+                note(&expression.pointer());
+            }
             ExitCode::from(error.exit_code())
         }
     }

@@ -245,6 +245,7 @@ impl TileArgs {
         job.picture = self.picture.picture()?;
         job.terrain = self.terrain.terrain()?;
         job.tiles = self.format.resolve()?;
+        job.values = self.format.values()?;
         job.tile_size = self.tile_size;
         job.tiling = self.tiling_scheme;
         job.scheme = self.convention;

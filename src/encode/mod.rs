@@ -10,6 +10,7 @@ mod options;
 mod pixels;
 pub mod png;
 pub mod terrain;
+pub mod values;
 pub mod webp;
 
 pub use options::EncoderOptions;
@@ -114,11 +115,13 @@ pub enum TileFormat {
     Jpeg,
     /// WebP, lossy or lossless.
     Webp,
+    /// `GeoTIFF`: values, not pictures.
+    Tiff,
 }
 
 impl TileFormat {
     /// All formats.
-    pub const ALL: [Self; 3] = [Self::Png, Self::Jpeg, Self::Webp];
+    pub const ALL: [Self; 4] = [Self::Png, Self::Jpeg, Self::Webp, Self::Tiff];
 
     /// Extension of tile files, and the `format` of the metadata.
     pub const fn extension(self) -> &'static str {
@@ -126,6 +129,7 @@ impl TileFormat {
             Self::Png => "png",
             Self::Jpeg => "jpg",
             Self::Webp => "webp",
+            Self::Tiff => "tif",
         }
     }
 
@@ -135,6 +139,7 @@ impl TileFormat {
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
             Self::Webp => "WebP",
+            Self::Tiff => "GeoTIFF",
         }
     }
 
@@ -144,6 +149,7 @@ impl TileFormat {
             Self::Png => "image/png",
             Self::Jpeg => "image/jpeg",
             Self::Webp => "image/webp",
+            Self::Tiff => "image/tiff; application=geotiff",
         }
     }
 }
@@ -151,10 +157,11 @@ impl TileFormat {
 impl std::str::FromStr for TileFormat {
     type Err = String;
 
-    /// The extension or the name of a format (`jpg` as well as `jpeg`), in any case.
+    /// The extension or the name of a format (`jpg` as well as `jpeg`, `tiff` and GDAL's `GTiff`), in any case.
     fn from_str(text: &str) -> Result<Self, String> {
         let is = |name: &str| text.eq_ignore_ascii_case(name);
         let found = Self::ALL.into_iter().find(|format| is(format.extension()) || is(format.name()));
+        let found = found.or_else(|| (is("tiff") || is("gtiff")).then_some(Self::Tiff));
         found.ok_or_else(|| {
             let known = Self::ALL.map(Self::extension).join(", ");
             format!("'{text}' is no format of tiles: known are {known}")

@@ -4,7 +4,7 @@ use super::jpeg::{Jpeg, JpegOptions};
 use super::png::{Png, PngOptions};
 use super::webp::{Webp, WebpMode, WebpOptions};
 use super::{TileEncoder, TileFormat};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A tile format with its options. Default: PNG with its defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub enum EncoderOptions {
     Jpeg(JpegOptions),
     /// WebP.
     Webp(WebpOptions),
+    /// `GeoTIFF`, which holds [values](super::values).
+    Tiff,
 }
 
 impl Default for EncoderOptions {
@@ -31,6 +33,7 @@ impl EncoderOptions {
             TileFormat::Png => Self::Png(PngOptions::default()),
             TileFormat::Jpeg => Self::Jpeg(JpegOptions::default()),
             TileFormat::Webp => Self::Webp(WebpOptions::default()),
+            TileFormat::Tiff => Self::Tiff,
         }
     }
 
@@ -40,13 +43,14 @@ impl EncoderOptions {
             Self::Png(_) => TileFormat::Png,
             Self::Jpeg(_) => TileFormat::Jpeg,
             Self::Webp(_) => TileFormat::Webp,
+            Self::Tiff => TileFormat::Tiff,
         }
     }
 
     /// Whether every pixel that is not fully transparent comes back as it was.
     pub const fn is_lossless(&self) -> bool {
         match self {
-            Self::Png(_) => true,
+            Self::Png(_) | Self::Tiff => true,
             Self::Jpeg(_) => false,
             Self::Webp(options) => matches!(options.mode, WebpMode::Lossless),
         }
@@ -63,7 +67,7 @@ impl EncoderOptions {
     /// [`Error::Usage`](crate::Error::Usage) that names the option.
     pub fn validate(&self) -> Result<()> {
         match self {
-            Self::Png(_) => Ok(()),
+            Self::Png(_) | Self::Tiff => Ok(()),
             Self::Jpeg(options) => options.validate(),
             Self::Webp(options) => options.validate(),
         }
@@ -78,6 +82,7 @@ impl EncoderOptions {
             Self::Png(options) => Box::new(Png::new(options)),
             Self::Jpeg(options) => Box::new(Jpeg::new(options)?),
             Self::Webp(options) => Box::new(Webp::new(options)?),
+            Self::Tiff => return Err(Error::Internal("GeoTIFF tiles hold values, not pictures".to_owned())),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What tileloom can do, one folder per command: a job that is valid by construction, its plan, and how it is
 //! woven from readers, pool and writer.
 
+pub mod calc;
 pub mod convert;
 pub mod machine;
 pub mod tile;

@@ -77,31 +77,49 @@ struct Part {
 }
 
 impl Blocks {
-    /// The blocks of a raster, or of one of its overviews, when they are of a kind that can be read here and GDAL
-    /// agrees where they are.
-    pub fn open(
+    /// Whether the blocks of a raster are of a kind that can be read here, and GDAL agrees where they are.
+    pub fn are_direct(spec: &SourceSpec, dataset: &Dataset) -> bool {
+        Self::agreed(spec, dataset, None).is_some()
+    }
+
+    /// The blocks of a raster of which [that](Self::are_direct) is known, if they still have the samples and the size.
+    pub fn reopen(spec: &SourceSpec, size: Size, bands: usize, sample_type: SampleType) -> Option<Self> {
+        let blocks = Self::find(spec, size, None)?;
+        (blocks.image.bands == bands && blocks.image.sample_type == sample_type).then_some(blocks)
+    }
+
+    /// The blocks of one of a raster's overviews, of the same kind.
+    pub fn overview(
         spec: &SourceSpec,
         dataset: &Dataset,
-        level: Option<usize>,
+        level: usize,
         sample_type: SampleType,
     ) -> Option<Self> {
+        Self::agreed(spec, dataset, Some(level)).filter(|blocks| blocks.image.sample_type == sample_type)
+    }
+
+    fn agreed(spec: &SourceSpec, dataset: &Dataset, level: Option<usize>) -> Option<Self> {
         if dataset.driver().short_name() != "GTiff" || !spec.open_options.is_empty() {
             return None;
         }
-        let file = File::open(&spec.path).ok()?;
         let (width, height) = dataset.raster_size();
-        let fits = |image: &Image| (image.size.width, image.size.height) == (width, height);
+        let blocks = Self::find(spec, Size::new(width, height), level)?;
+        let bands = blocks.image.bands;
+        let same = bands == dataset.raster_count();
+        (same && (1..=bands).all(|n| blocks.agree(dataset, n).is_some())).then_some(blocks)
+    }
+
+    /// The blocks as the file's own tags have them.
+    fn find(spec: &SourceSpec, size: Size, level: Option<usize>) -> Option<Self> {
+        let file = File::open(&spec.path).ok()?;
         let mut images = tiff::images(&file, level.is_some())?.into_iter();
         let image = match level {
-            None => images.next()?.filter(|i| !i.reduced && fits(i))?,
-            Some(_) => images.flatten().find(|i| i.reduced && fits(i))?,
+            None => images.next()?.filter(|i| !i.reduced && i.size == size)?,
+            Some(_) => images.flatten().find(|i| i.reduced && i.size == size)?,
         };
         let block = image.block.width.checked_mul(image.block.height)?;
         let small = block.checked_mul(image.block_bands() * image.sample_type.bytes())? <= LARGEST_BLOCK;
-        let blocks = Self { file, image };
-        let same = blocks.image.sample_type == sample_type && blocks.image.bands == dataset.raster_count();
-        (small && same && (1..=blocks.image.bands).all(|n| blocks.agree(dataset, n).is_some()))
-            .then_some(blocks)
+        small.then_some(Self { file, image })
     }
 
     /// Whether GDAL finds the first and the last block of a band where we do.
@@ -344,7 +362,7 @@ mod tests {
             T::from_f64(if (x + y * 7) % 23 == 0 { (x * y) as f64 * 1e6 } else { smooth })
         };
         let pixels = Array3::from_shape_fn((bands, size.height, size.width), value);
-        raw::write_all_bands(&dataset, size.window(), false, &pixels).expect("written");
+        raw::write_all_bands(&dataset, size.window(), false, &pixels.view()).expect("written");
         dataset
     }
 
@@ -432,7 +450,7 @@ mod tests {
             raw::create(&driver, &path, size, 1, (SampleType::I16, false), &list).expect("created");
         dataset.rasterband(1).expect("a band").set_no_data_value(Some(-7.0)).expect("set");
         let part = Array3::from_elem((1, 32, 32), 5i16);
-        raw::write_all_bands(&dataset, Window::new(32, 32, 32, 32), false, &part).expect("written");
+        raw::write_all_bands(&dataset, Window::new(32, 32, 32, 32), false, &part.view()).expect("written");
         dataset.flush_cache().expect("flushed");
         dataset.close().expect("closed");
         assert_eq!(compare(&path), 1);

@@ -42,6 +42,11 @@ impl ChunkLayout {
         Self { raster, chunk }
     }
 
+    /// Chunks of a size.
+    pub fn of_size(raster: Size, chunk: Size) -> Self {
+        Self { raster, chunk }
+    }
+
     /// Columns and rows of a full chunk.
     pub fn chunk(&self) -> Size {
         self.chunk

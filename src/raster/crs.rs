@@ -20,6 +20,15 @@ pub(super) fn known(definition: &str) -> Result<SpatialRef, String> {
     Ok(srs)
 }
 
+/// Web Mercator as well-known text.
+///
+/// # Errors
+/// [`Error::Internal`] when PROJ's database is missing.
+pub fn web_mercator_wkt() -> Result<String> {
+    let wkt = known("EPSG:3857").and_then(|srs| srs.to_wkt().map_err(|e| reason(&e)));
+    wkt.map_err(|e| Error::Internal(format!("EPSG:3857 is not known: {e}")))
+}
+
 /// The way from a CRS to longitudes and latitudes of WGS 84 in degrees; `None` when it is that already.
 ///
 /// # Errors
@@ -30,6 +39,11 @@ pub(super) fn to_degrees(srs: &SpatialRef) -> Result<Option<CoordTransform>, Str
         return Ok(None);
     }
     CoordTransform::new(srs, &degrees).map(Some).map_err(|e| reason(&e))
+}
+
+/// Whether two CRSs, as well-known text, are the same, however they are worded.
+pub(crate) fn is_same(a: &str, b: &str) -> bool {
+    a == b || matches!((known(a), known(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The smallest box in degrees around a box in another CRS, whose edges may be curved lines there. The west of the result

@@ -109,6 +109,9 @@ pub struct Description {
     /// Further lists of values without data, one value per band: alternatives to [`BandDescription::nodata`] of all bands.
     #[serde(skip)]
     pub further_nodata: Vec<Vec<Option<f64>>>,
+    /// Whether the blocks of the file lie where its own tags say, so that they can be read without GDAL.
+    #[serde(skip)]
+    pub(super) direct: bool,
 }
 
 fn size_as_list<S: serde::Serializer>(size: &Size, s: S) -> Result<S::Ok, S::Error> {
@@ -170,6 +173,7 @@ impl Description {
             native_int8,
             bands,
             further_nodata: Vec::new(),
+            direct: false,
         })
     }
 

@@ -262,6 +262,35 @@ impl Locator {
         Ok(Self { transformer: Some(transformer), shift: None, xs: Vec::new(), ys: Vec::new() })
     }
 
+    /// The way between the pixels of a raster and coordinates of any CRS, by its definition.
+    ///
+    /// # Errors
+    /// GDAL's reason.
+    pub(crate) fn in_crs(
+        spec: &SourceSpec,
+        georef: &Georeferencing,
+        size: Size,
+        definition: &str,
+    ) -> Result<Self, String> {
+        let dataset = match Frame::of(georef, size) {
+            Some(frame) => frame.dataset()?,
+            None => spec.open_dataset(None)?,
+        };
+        let mut options = vec![("DST_SRS", definition)];
+        if spec.src_crs.is_some() {
+            options.push(("SRC_SRS", georef.wkt.as_deref().unwrap_or_default()));
+        }
+        let transformer = Transformer::new(dataset, &options).map_err(|e| {
+            format!("cannot be transformed to the coordinate reference system asked for: {e}")
+        })?;
+        Ok(Self {
+            transformer: Some(Rc::new(RefCell::new(transformer))),
+            shift: None,
+            xs: Vec::new(),
+            ys: Vec::new(),
+        })
+    }
+
     /// The way between pixels and the pixels of an image's own pyramid, where rows count downwards from zero.
     pub fn pixels() -> Self {
         Self { transformer: None, shift: None, xs: Vec::new(), ys: Vec::new() }

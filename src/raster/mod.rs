@@ -10,6 +10,8 @@ pub mod environment;
 pub mod frame;
 pub mod georef;
 pub mod inputs;
+mod pack;
+mod packed;
 mod predictor;
 mod raw;
 pub mod source;
@@ -18,10 +20,13 @@ mod validity;
 pub mod writer;
 
 pub use blocks::Workspace;
+pub use crs::web_mercator_wkt;
 pub use describe::Description;
 pub use frame::Frame;
 pub use georef::{Georeferencing, Locator, Locators};
+pub use pack::{Packed, Packing};
 pub use source::{Source, SourceSpec, SrcNodata};
+pub(crate) use validity::nodata_as;
 pub use writer::{DatasetSpec, DatasetWriter};
 
 /// GDAL's reason for an error on one line, without the wrapping the bindings put around it.

@@ -2,6 +2,8 @@
 
 use super::tiff::{ByteOrder, Predictor};
 use crate::block::Sample;
+use crate::simd::Level;
+use crate::simd::sums::running_sums;
 
 /// A sample type whose values can be made of the bytes of a file.
 pub(super) trait Stored: Sample {
@@ -11,9 +13,14 @@ pub(super) trait Stored: Sample {
 }
 
 macro_rules! stored {
-    ($($type:ty, $bits:ty, $from:expr;)*) => {
+    ($($type:ty, $bits:ty, $from:expr, $wide:expr;)*) => {
         $(impl Stored for $type {
             fn unpack(row: &mut [u8], order: ByteOrder, predictor: Predictor, bands: usize, out: &mut [Self]) {
+                let wide: fn(Level, &[u8], usize, &mut [Self]) -> bool = $wide;
+                let summed = predictor == Predictor::Horizontal && order == ByteOrder::Little;
+                if summed && wide(Level::Best, row, bands, out) {
+                    return;
+                }
                 unpack::<$bits, Self>(row, order, predictor, bands, out, $from);
             }
         })*
@@ -21,14 +28,14 @@ macro_rules! stored {
 }
 
 stored! {
-    u8, u8, |b| b;
-    i8, u8, |b| b as i8;
-    u16, u16, |b| b;
-    i16, u16, |b| b as i16;
-    u32, u32, |b| b;
-    i32, u32, |b| b as i32;
-    f32, u32, f32::from_bits;
-    f64, u64, f64::from_bits;
+    u8, u8, |b| b, running_sums;
+    i8, u8, |b| b as i8, running_sums;
+    u16, u16, |b| b, running_sums;
+    i16, u16, |b| b as i16, running_sums;
+    u32, u32, |b| b, |_, _, _, _| false;
+    i32, u32, |b| b as i32, |_, _, _, _| false;
+    f32, u32, f32::from_bits, |_, _, _, _| false;
+    f64, u64, f64::from_bits, |_, _, _, _| false;
 }
 
 /// The bits of a sample as a number that differences are taken of.

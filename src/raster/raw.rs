@@ -9,9 +9,9 @@ use std::path::Path;
 use gdal::cpl::CslStringList;
 use gdal::{Dataset, Driver};
 use gdal_sys::{CPLErr, GDALDataType, GDALRWFlag};
-use ndarray::Array3;
+use ndarray::ArrayView3;
 
-use crate::block::{Sample, SampleType, to_interleaved};
+use crate::block::{Sample, SampleType};
 use crate::window::{Size, Window};
 
 /// `GDT_Int8`, which GDAL has since 3.7 and older bindings do not name.
@@ -177,7 +177,7 @@ pub(super) fn create(
 }
 
 /// Writes all bands of `window` with one call. `samples` have axes (band, row, column); they are taken as they lie
-/// in memory, pixel-interleaved or not, and copied only where they have gaps.
+/// in memory, pixel-interleaved or not, with gaps or without.
 ///
 /// # Errors
 /// GDAL's reason, also when it reported a failure but claimed success.
@@ -185,7 +185,7 @@ pub(super) fn write_all_bands<T: Sample>(
     dataset: &Dataset,
     window: Window,
     native_int8: bool,
-    samples: &Array3<T>,
+    samples: &ArrayView3<'_, T>,
 ) -> Result<(), String> {
     let (columns, rows) = dataset.raster_size();
     let inside =
@@ -198,22 +198,17 @@ pub(super) fn write_all_bands<T: Sample>(
         return Ok(());
     }
     let copy;
-    let (values, [per_band, per_row, per_column]) = match (samples.as_slice_memory_order(), samples.strides())
-    {
-        (Some(values), &[b, r, c]) if b > 0 && r > 0 && c > 0 => (values, [b, r, c]),
+    let (values, [per_band, per_row, per_column]) = match samples.strides() {
+        &[b, r, c] if b > 0 && r > 0 && c > 0 => (samples.as_ptr(), [b, r, c]),
         _ => {
-            copy = to_interleaved(samples);
-            (&copy[..], [1, (width * bands) as isize, bands as isize])
+            copy = samples.view().permuted_axes([1, 2, 0]).iter().copied().collect::<Vec<T>>();
+            (copy.as_ptr(), [1, (width * bands) as isize, bands as isize])
         }
     };
-    let last = |count: usize, stride: isize| (count - 1) * stride as usize;
-    if last(bands, per_band) + last(height, per_row) + last(width, per_column) >= values.len() {
-        return Err(format!("samples of {window} that are not contiguous"));
-    }
     let bytes = |stride: isize| stride as i64 * size_of::<T>() as i64;
-    // SAFETY: the dataset is open and borrowed for the call; the strides lead to no sample beyond `values` (checked
-    // above), whose element size is that of the type code; GDAL only reads from the buffer when it writes the
-    // file; a null list of bands means all of them.
+    // SAFETY: the dataset is open and borrowed for the call; `values` with its strides is the view that lives as long as the
+    // call, or a copy of it of as many samples, and its element size is that of the type code; GDAL only reads from the
+    // buffer when it writes the file; a null list of bands means all of them.
     let result = unsafe {
         gdal_sys::CPLErrorReset();
         gdal_sys::GDALDatasetRasterIOEx(
@@ -223,7 +218,7 @@ pub(super) fn write_all_bands<T: Sample>(
             window.y as c_int,
             window.width as c_int,
             window.height as c_int,
-            values.as_ptr().cast_mut().cast::<c_void>(),
+            values.cast_mut().cast::<c_void>(),
             window.width as c_int,
             window.height as c_int,
             type_code(T::TYPE, native_int8),
@@ -238,6 +233,26 @@ pub(super) fn write_all_bands<T: Sample>(
     // SAFETY: reads a thread-local number.
     let failed = unsafe { gdal_sys::CPLGetLastErrorType() } >= CPLErr::CE_Failure;
     if result != CPLErr::CE_None || failed { Err(last_error()) } else { Ok(()) }
+}
+
+/// Hands all blocks of all bands that wait in GDAL's cache to the driver, band by band, in the order of their place.
+///
+/// # Errors
+/// GDAL's reason, also when it reported a failure but claimed success.
+pub(super) fn flush_blocks(dataset: &Dataset) -> Result<(), String> {
+    for number in 1..=dataset.raster_count() {
+        let band = dataset.rasterband(number).map_err(|e| super::reason(&e))?;
+        // SAFETY: the band borrows its open dataset; the error state is a number of this thread.
+        let (result, failed) = unsafe {
+            gdal_sys::CPLErrorReset();
+            let result = gdal_sys::GDALFlushRasterCache(band.c_rasterband());
+            (result, gdal_sys::CPLGetLastErrorType() >= CPLErr::CE_Failure)
+        };
+        if result != CPLErr::CE_None || failed {
+            return Err(last_error());
+        }
+    }
+    Ok(())
 }
 
 /// What GDAL said on this thread during a call.

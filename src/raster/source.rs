@@ -1,5 +1,6 @@
 //! A raster opened by path, on the thread that reads it.
 
+use std::cell::OnceCell;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
@@ -81,10 +82,12 @@ impl SourceSpec {
     pub fn describe(&self) -> Result<Description> {
         let describe = || {
             let _limit = self.listing_limit();
-            let mut description = Description::of(&self.open_dataset(None)?)?;
+            let dataset = self.open_dataset(None)?;
+            let mut description = Description::of(&dataset)?;
             let size = description.size;
             description.georeferencing = description.georeferencing.overridden(self, size)?;
             self.override_nodata(&mut description)?;
+            description.direct = Blocks::are_direct(self, &dataset);
             Ok(description)
         };
         describe().map_err(|e: String| self.error(e))
@@ -166,7 +169,9 @@ pub struct Selection {
 /// crosses_threads::<tileloom::raster::Source>();
 /// ```
 pub struct Source {
-    dataset: Dataset,
+    /// Opened when first needed: of a large mosaic in many small files, that takes longer than to read them.
+    dataset: OnceCell<Dataset>,
+    level: Option<usize>,
     /// The file itself, when it is of a kind whose blocks are read without GDAL.
     pub(super) blocks: Option<Blocks>,
     spec: SourceSpec,
@@ -192,22 +197,19 @@ impl Source {
         selection: &Selection,
         level: Option<usize>,
     ) -> Result<Self> {
-        let _limit = spec.listing_limit();
-        let dataset = spec.open_dataset(level).map_err(|e| spec.error(e))?;
-        let (width, height) = dataset.raster_size();
         let nodata = description.nodata_lists(&selection.bands);
         let nodata = nodata.ok_or_else(|| spec.error("has fewer bands than it had a moment ago"))?;
-        let alpha = selection
-            .alpha
-            .map(|n| Ok((n, alpha_limit(&dataset, n)?)))
-            .transpose()
-            .map_err(|e: String| spec.error(e))?;
+        let alpha =
+            selection.alpha.map(|n| (n, alpha_limit(description.types.get(n - 1).copied().flatten())));
         // Signed bytes are a number here and bits to GDAL: nothing to take opacity from.
         let bits = alpha.is_some() && selection.sample_type == SampleType::I8;
-        let blocks = (!bits).then(|| Blocks::open(spec, &dataset, level, selection.sample_type)).flatten();
-        Ok(Self {
-            blocks,
-            dataset,
+        let direct = !bits && level.is_none() && description.direct;
+        let bands = description.bands.len();
+        let blocks = direct.then(|| Blocks::reopen(spec, description.size, bands, selection.sample_type));
+        let mut source = Self {
+            dataset: OnceCell::new(),
+            level,
+            blocks: blocks.flatten(),
             spec: spec.clone(),
             bands: selection.bands.iter().map(|&n| n as i32).collect(),
             nodata,
@@ -215,9 +217,28 @@ impl Source {
             mask: description.mask == MaskKind::PerDataset,
             sample_type: selection.sample_type,
             native_int8: description.native_int8,
-            size: Size::new(width, height),
+            size: description.size,
             _not_send: PhantomData,
-        })
+        };
+        if source.blocks.is_none() {
+            let dataset = source.dataset().map_err(|e| spec.error(e))?;
+            let (width, height) = dataset.raster_size();
+            let overview = level.filter(|_| !bits);
+            let blocks =
+                overview.and_then(|level| Blocks::overview(spec, dataset, level, selection.sample_type));
+            source.size = Size::new(width, height);
+            source.blocks = blocks;
+        }
+        Ok(source)
+    }
+
+    fn dataset(&self) -> Result<&Dataset, String> {
+        if let Some(dataset) = self.dataset.get() {
+            return Ok(dataset);
+        }
+        let _limit = self.spec.listing_limit();
+        let dataset = self.spec.open_dataset(self.level)?;
+        Ok(self.dataset.get_or_init(|| dataset))
     }
 
     /// Columns and rows of the raster, or of the overview that was opened.
@@ -256,7 +277,7 @@ impl Source {
         samples.resize(window.area() * bands, T::default());
         let mut coverage = self.alpha.map(|_| vec![0u8; window.area()]);
         if !self.read_blocks(window, work, &mut samples, coverage.as_deref_mut()) {
-            raw::read_interleaved(&self.dataset, window, &self.bands, self.native_int8, &mut samples)?;
+            raw::read_interleaved(self.dataset()?, window, &self.bands, self.native_int8, &mut samples)?;
             coverage = self.read_alpha(window)?;
         }
         if self.mask {
@@ -300,17 +321,18 @@ impl Source {
         let band = [band as i32];
         if limit == 255.0 {
             let mut bytes = vec![0u8; window.area()];
-            raw::read_interleaved(&self.dataset, window, &band, false, &mut bytes)?;
+            raw::read_interleaved(self.dataset()?, window, &band, false, &mut bytes)?;
             return Ok(Some(bytes));
         }
         let mut values = vec![0f64; window.area()];
-        raw::read_interleaved(&self.dataset, window, &band, false, &mut values)?;
+        raw::read_interleaved(self.dataset()?, window, &band, false, &mut values)?;
         Ok(Some(values.into_iter().map(|v| opacity(v, limit)).collect()))
     }
 
     fn read_mask(&self, window: Window) -> Result<Vec<u8>, String> {
+        let dataset = self.dataset()?;
         let read = || -> gdal::errors::Result<Vec<u8>> {
-            let band = self.dataset.rasterband(1)?;
+            let band = dataset.rasterband(1)?;
             let mask = band.open_mask_band()?;
             let origin = (window.x as isize, window.y as isize);
             let size = (window.width, window.height);
@@ -330,14 +352,13 @@ fn opacity(value: f64, limit: f64) -> u8 {
 }
 
 /// The value that means opaque in an alpha band.
-fn alpha_limit(dataset: &Dataset, band: usize) -> Result<f64, String> {
-    let band = dataset.rasterband(band).map_err(|e| reason(&e))?;
-    Ok(match raw::band_type(&band) {
-        2 => 65_535.0,
-        3 => 32_767.0,
-        4 => f64::from(u32::MAX),
-        5 => f64::from(i32::MAX),
-        6 | 7 | 15 => 1.0,
-        _ => 255.0,
-    })
+fn alpha_limit(sample_type: Option<SampleType>) -> f64 {
+    match sample_type {
+        Some(SampleType::U16) => 65_535.0,
+        Some(SampleType::I16) => 32_767.0,
+        Some(SampleType::U32) => f64::from(u32::MAX),
+        Some(SampleType::I32) => f64::from(i32::MAX),
+        Some(SampleType::F32 | SampleType::F64) => 1.0,
+        Some(SampleType::U8 | SampleType::I8) | None => 255.0,
+    }
 }

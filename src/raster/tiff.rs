@@ -94,6 +94,11 @@ impl Image {
         self.block.width * self.block_bands() * self.sample_type.bytes()
     }
 
+    /// Where the offsets of all blocks stand in the file, and where their sizes.
+    pub fn tables(&self) -> [Table; 2] {
+        [self.offsets, self.counts].map(|v| Table { at: v.at, bytes: v.bytes })
+    }
+
     /// Where a block lies; `plane` is the band, counted from 0, when each has blocks of its own. A block that was never
     /// written has an extent of no bytes. `None` when the file ends before the number.
     pub fn extent(&self, file: &File, column: usize, row: usize, plane: usize) -> Option<Extent> {
@@ -105,6 +110,15 @@ impl Image {
         };
         Some(if extent.offset == 0 || extent.bytes == 0 { Extent { offset: 0, bytes: 0 } } else { extent })
     }
+}
+
+/// Numbers that stand one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Table {
+    /// Where the first of them stands.
+    pub at: u64,
+    /// Bytes of each.
+    pub bytes: u8,
 }
 
 /// Numbers of a tag, where they stand in the file.

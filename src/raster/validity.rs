@@ -7,7 +7,7 @@ use crate::block::Sample;
 /// A nodata value as a band's sample type holds it; `None` when the type cannot hold it, so that no pixel has it.
 ///
 /// Follows GDAL: a value just beyond the range of 32-bit floats means its limit.
-pub(super) fn nodata_as<T: Sample>(value: f64) -> Option<T> {
+pub(crate) fn nodata_as<T: Sample>(value: f64) -> Option<T> {
     let cast = T::from_f64(value);
     let back = cast.to_f64();
     let is_f32 = T::TYPE == crate::block::SampleType::F32;

@@ -25,16 +25,18 @@ use std::path::{Path, PathBuf};
 
 use gdal::cpl::CslStringList;
 use gdal::version::VersionInfo;
-use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags};
+use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags, Metadata};
 use ndarray::{Array3, s};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::chunks::ChunkLayout;
+use super::pack::{Packed, PackedBlock, Packing};
+use super::packed::PackedFile;
 use super::validity::nodata_as;
 use super::{Description, raw, reason};
-use crate::block::{Block, Sample, SampleType, Samples, interleaved_slice, to_interleaved};
+use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_slice, to_interleaved};
 use crate::error::{Error, Result};
-use crate::pipeline::Sink;
+use crate::pipeline::{Sink, side_by_side};
 use crate::target::{Claim, Target, failed};
 use crate::window::{Size, Window};
 
@@ -57,6 +59,17 @@ pub struct DatasetSpec {
     pub wkt: Option<String>,
     /// The value of pixels without data, also of those never written; default none, and zeros.
     pub nodata: Option<f64>,
+    /// Names of the bands, in their order; default none.
+    pub band_names: Vec<Option<String>>,
+    /// Metadata items: names and values; default none.
+    pub metadata: Vec<(String, String)>,
+    /// Whether blocks are written in the order of their place, row by row, so that the bytes of the file do not depend on the
+    /// windows that come in; what comes before its turn waits in memory. Default no: as they are complete.
+    pub ordered: bool,
+    /// How its blocks are packed, for a GeoTIFF whose blocks GDAL is not to pack itself; default none.
+    pub packing: Option<Packing>,
+    /// Threads that read it back; default 1.
+    pub threads: usize,
     /// What is read back before the raster gets its name; default every pixel.
     pub verification: Verification,
 }
@@ -85,6 +98,11 @@ impl DatasetSpec {
             geotransform: None,
             wkt: None,
             nodata: None,
+            band_names: Vec::new(),
+            metadata: Vec::new(),
+            ordered: false,
+            packing: None,
+            threads: 1,
             verification: Verification::default(),
         }
     }
@@ -112,6 +130,9 @@ impl DatasetSpec {
         for option in &self.creation_options {
             options.add_string(option).map_err(|e| reason(&e))?;
         }
+        if self.packing.is_some() {
+            options.add_string("SPARSE_OK=TRUE").map_err(|e| reason(&e))?;
+        }
         if self.sample_type == SampleType::I8 && !native_int8 {
             options.add_string("PIXELTYPE=SIGNEDBYTE").map_err(|e| reason(&e))?;
         }
@@ -129,7 +150,20 @@ impl DatasetSpec {
                 band.set_no_data_value(self.nodata).map_err(|e| reason(&e))?;
             }
         }
+        for (name, value) in &self.metadata {
+            dataset.set_metadata_item(name, value, "").map_err(|e| reason(&e))?;
+        }
+        for (number, name) in self.names() {
+            let mut band = dataset.rasterband(number).map_err(|e| reason(&e))?;
+            band.set_description(name).map_err(|e| reason(&e))?;
+        }
         Ok(dataset)
+    }
+
+    /// The bands that have names, by their 1-based numbers.
+    fn names(&self) -> impl Iterator<Item = (usize, &str)> {
+        let names = self.band_names.iter().take(self.bands).enumerate();
+        names.filter_map(|(i, name)| Some((i + 1, name.as_deref()?)))
     }
 
     /// Holds what a dataset says of itself against what was asked for.
@@ -153,6 +187,12 @@ impl DatasetSpec {
         if let Some(band) = found.bands.iter().find(|b| value(b.nodata) != value(self.nodata)) {
             let text = |n: Option<f64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
             return differs("a nodata value of", text(band.nodata), text(self.nodata));
+        }
+        for (number, name) in self.names() {
+            let own = found.bands[number - 1].description.as_deref().unwrap_or_default();
+            if own != name {
+                return differs("a band named", format!("'{own}'"), format!("'{name}'"));
+            }
         }
         let place = &found.georeferencing;
         let identity = [0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
@@ -216,6 +256,8 @@ pub struct WrittenRaster {
 pub struct DatasetWriter {
     /// Closed before the claim removes the file.
     dataset: Open,
+    /// The file, when its blocks are packed elsewhere; the dataset is closed then.
+    packed: Option<PackedFile>,
     _sidecar: Sidecar,
     claim: Claim,
     /// The unfinished file, opened before anything is written so that it hears of writes that fail later.
@@ -228,6 +270,8 @@ pub struct DatasetWriter {
     pending: BTreeMap<(usize, usize), Pending>,
     /// Chunks that GDAL has, by row and column.
     complete: HashSet<(usize, usize)>,
+    /// Number of the chunk whose turn it is, where that matters.
+    next: usize,
     /// Windows as they came, with their checksums.
     written: Vec<(Window, u64)>,
     broken: bool,
@@ -253,13 +297,23 @@ impl DatasetWriter {
             let band = dataset.get()?.rasterband(1).map_err(|e| reason(&e))?;
             let (width, height) = band.block_size();
             let file = File::open(claim.partial()).map_err(|e| e.to_string())?;
-            Ok((dataset, Size::new(width, height), file))
+            let Some(packing) = &spec.packing else {
+                return Ok((dataset, None, Size::new(width, height), file));
+            };
+            dataset.close()?;
+            let packed = PackedFile::open(claim.partial(), packing, spec.ordered)?;
+            Ok((Open(None), Some(packed), Size::new(width, height), file))
         };
-        let (dataset, block, file) =
+        let (dataset, packed, block, file) =
             create().map_err(|e: String| unwritten(&claim, "cannot be created", &e))?;
         Ok(Self {
-            layout: ChunkLayout::new(spec.size, block, spec.pixel_bytes()),
+            layout: if packed.is_some() {
+                ChunkLayout::of_size(spec.size, block)
+            } else {
+                ChunkLayout::new(spec.size, block, spec.pixel_bytes())
+            },
             dataset,
+            packed,
             _sidecar: sidecar,
             claim,
             file,
@@ -268,6 +322,7 @@ impl DatasetWriter {
             block,
             pending: BTreeMap::new(),
             complete: HashSet::new(),
+            next: 0,
             written: Vec::new(),
             broken: false,
             _writer_thread: PhantomData,
@@ -294,18 +349,53 @@ impl DatasetWriter {
             return Err(Error::Internal("a raster is written on after it failed".to_owned()));
         }
         self.written.push((window, checksum(&block.samples)));
-        let chunks: Vec<_> = self.layout.covering(&window).collect();
-        if chunks.iter().all(|&(column, row)| window.contains(&self.layout.window(column, row))) {
-            for (column, row) in chunks {
+        if let Some(packing) = self.spec.packing.filter(|packing| packing.holds_whole(&window)) {
+            self.append(packing.blocks(block)?)?;
+            self.broken = false;
+            return Ok(());
+        }
+        for (column, row) in self.layout.covering(&window) {
+            let place = self.layout.window(column, row);
+            if self.packed.is_none() && window.contains(&place) && self.has_turn(column, row) {
                 self.take(column, row)?;
-            }
-            self.put(window, &block.samples)?;
-        } else {
-            for (column, row) in chunks {
+                self.put(place, &block.samples, (place.x - window.x, place.y - window.y))?;
+                self.advance()?;
+            } else {
                 self.gather(column, row, block)?;
             }
         }
         self.broken = false;
+        Ok(())
+    }
+
+    /// Writes blocks that were packed as [`DatasetSpec::packing`] says.
+    ///
+    /// # Errors
+    /// Those of [`DatasetWriter::write`].
+    pub fn write_packed(&mut self, packed: Packed) -> Result<()> {
+        let usable = !std::mem::replace(&mut self.broken, true) && self.packed.is_some();
+        let inside = self.spec.size.window().contains(&packed.window);
+        if !usable || !inside {
+            return Err(Error::Internal("packed blocks are written where they do not belong".to_owned()));
+        }
+        self.written.push((packed.window, packed.checksum));
+        self.append(packed.blocks)?;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Appends packed blocks.
+    fn append(&mut self, blocks: Vec<PackedBlock>) -> Result<()> {
+        for PackedBlock { column, row, planes } in blocks {
+            self.take(column, row)?;
+            let number = self.layout.index(column, row);
+            let Some(file) = &mut self.packed else {
+                return Err(Error::Internal("no file takes packed blocks".to_owned()));
+            };
+            let window = self.layout.window(column, row);
+            file.take(number, planes)
+                .map_err(|e| unwritten(&self.claim, &format!("cannot be written ({window})"), &e))?;
+        }
         Ok(())
     }
 
@@ -318,10 +408,13 @@ impl DatasetWriter {
         if self.broken {
             return Err(Error::Internal("a raster is finished after it failed".to_owned()));
         }
-        while let Some((_, part)) = self.pending.pop_first() {
-            self.put(part.window, &part.samples)?;
+        while let Some(key) = self.pending.keys().next().copied() {
+            self.hand_over(key)?;
         }
-        let Self { dataset, _sidecar, claim, file, spec, native_int8, mut written, .. } = self;
+        let Self { dataset, packed, _sidecar, claim, file, spec, native_int8, mut written, .. } = self;
+        packed
+            .map_or(Ok(()), PackedFile::finish)
+            .map_err(|e| unwritten(&claim, "cannot be completed", &e))?;
         dataset.close().map_err(|e| unwritten(&claim, "cannot be completed", &e))?;
         file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))?;
         let bytes = file.metadata().map_err(|e| failed(claim.partial(), "cannot be inspected", &e))?.len();
@@ -357,27 +450,66 @@ impl DatasetWriter {
         Ok(())
     }
 
-    /// Adds what a block has of a chunk; hands the chunk to GDAL when nothing is missing.
+    /// Adds what a block has of a chunk; hands the chunk to GDAL when nothing is missing and it has its turn.
     fn gather(&mut self, column: usize, row: usize, block: &Block) -> Result<()> {
-        let key = (row, column);
-        if !self.complete.contains(&key) {
-            let window = self.layout.window(column, row);
-            let part = self.pending.entry(key).or_insert_with(|| Pending::new(window, &self.spec));
-            part.add(block);
-            if part.missing > 0 {
-                return Ok(());
-            }
+        let (key, window) = ((row, column), self.layout.window(column, row));
+        let part = self.pending.entry(key).or_insert_with(|| Pending::new(window, &self.spec));
+        if part.missing == 0 || self.complete.contains(&key) {
+            return Err(Error::Internal(format!("pixels were written twice in {window}")));
         }
-        let part = self.pending.remove(&key);
-        self.take(column, row)?;
-        part.map_or(Ok(()), |part| self.put(part.window, &part.samples))
+        part.add(block);
+        // What is packed here waits for its turn in fewer bytes.
+        if part.missing > 0 || !(self.packed.is_some() || self.has_turn(column, row)) {
+            return Ok(());
+        }
+        self.hand_over(key)?;
+        if self.packed.is_some() { Ok(()) } else { self.advance() }
     }
 
-    /// Hands a window to GDAL.
-    fn put(&self, window: Window, samples: &Samples) -> Result<()> {
+    /// Whether a chunk may go to GDAL now.
+    fn has_turn(&self, column: usize, row: usize) -> bool {
+        !self.spec.ordered || self.layout.index(column, row) == self.next
+    }
+
+    /// Goes on to the next chunk, and to those after it that waited for their turn.
+    fn advance(&mut self) -> Result<()> {
+        self.next += 1;
+        if !self.spec.ordered {
+            return Ok(());
+        }
+        let columns = self.layout.index(0, 1);
+        loop {
+            let key = (self.next / columns, self.next % columns);
+            if self.pending.get(&key).is_none_or(|part| part.missing > 0) {
+                return Ok(());
+            }
+            self.hand_over(key)?;
+            self.next += 1;
+        }
+    }
+
+    /// Hands a chunk that was gathered to GDAL, or packs it.
+    fn hand_over(&mut self, key: (usize, usize)) -> Result<()> {
+        let Some(part) = self.pending.remove(&key) else { return Ok(()) };
+        if let Some(packing) = self.spec.packing {
+            let Pending { window, samples, .. } = part;
+            return self.append(packing.blocks(&Block { window, samples, validity: Validity::All })?);
+        }
+        self.take(key.1, key.0)?;
+        self.put(part.window, &part.samples, (0, 0))
+    }
+
+    /// Hands a window to GDAL, whose samples begin in some column and row of those given.
+    fn put(&self, window: Window, samples: &Samples, (column, row): (i64, i64)) -> Result<()> {
+        let (x, y) = (column as usize, row as usize);
+        let section = s![.., y..y + window.height, x..x + window.width];
         let write = || {
             let dataset = self.dataset.get()?;
-            for_samples!(samples, array => raw::write_all_bands(dataset, window, self.native_int8, array))
+            for_samples!(samples, array => {
+                raw::write_all_bands(dataset, window, self.native_int8, &array.slice(section))
+            })?;
+            // Left in GDAL's cache, blocks would reach the file in an order that depends on what else the cache is asked for.
+            raw::flush_blocks(dataset)
         };
         checked(write).map_err(|e| unwritten(&self.claim, &format!("cannot be written ({window})"), &e))
     }
@@ -472,7 +604,7 @@ fn copy<T: Sample>(to: &mut Array3<T>, from: &Samples, [there, here]: [Window; 2
 }
 
 /// XXH3 of the samples in the order row, column, band, as little-endian bytes.
-fn checksum(samples: &Samples) -> u64 {
+pub(super) fn checksum(samples: &Samples) -> u64 {
     for_samples!(samples, array => {
         let copy;
         let values = if let Some(values) = interleaved_slice(array) {
@@ -502,12 +634,15 @@ fn verify(
     written: &[(Window, u64)],
 ) -> Result<(), String> {
     let drivers = [spec.driver.as_str()];
-    let options = DatasetOptions {
-        open_flags: GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
-        allowed_drivers: Some(&drivers),
-        ..DatasetOptions::default()
+    let open = || {
+        let options = DatasetOptions {
+            open_flags: GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
+            allowed_drivers: Some(&drivers),
+            ..DatasetOptions::default()
+        };
+        checked(|| Dataset::open_ex(path, options).map_err(|e| reason(&e)))
     };
-    let dataset = checked(|| Dataset::open_ex(path, options).map_err(|e| reason(&e)))?;
+    let dataset = open()?;
     let found = checked(|| Description::of(&dataset))?;
     if Sidecar::of(path).0.exists() {
         let driver = &spec.driver;
@@ -517,19 +652,33 @@ fn verify(
     if spec.verification == Verification::Structure {
         return Ok(());
     }
+    drop(dataset);
+    // Each thread opens the file for itself.
+    let compare = |dataset: &mut Result<Dataset, String>, k: u64| {
+        let dataset = dataset.as_ref().map_err(Clone::clone)?;
+        written.get(k as usize).map_or(Ok(()), |one| verify_window(dataset, spec, native_int8, *one))
+    };
+    side_by_side(spec.threads, written.len() as u64, open, compare).map_err(|cause| cause.to_string())
+}
+
+/// Reads a window back, whose samples had a checksum.
+fn verify_window(
+    dataset: &Dataset,
+    spec: &DatasetSpec,
+    native_int8: bool,
+    (window, wanted): (Window, u64),
+) -> Result<(), String> {
     let bands: Vec<i32> = (1..=spec.bands as i32).collect();
-    for &(window, wanted) in written {
-        let read = || {
-            for_sample_type!(spec.sample_type, T => {
-                let mut values = vec![T::default(); window.area() * spec.bands];
-                raw::read_interleaved(&dataset, window, &bands, native_int8, &mut values)?;
-                crate::block::interleaved_array(values, spec.bands, window.size()).map(T::wrap).ok_or("window too large".to_owned())
-            })
-        };
-        let samples = checked(read).map_err(|e| format!("{window} cannot be read back: {e}"))?;
-        if spec.verification == Verification::Pixels && checksum(&samples) != wanted {
-            return Err(format!("{window} reads back with other pixels than were written"));
-        }
+    let read = || {
+        for_sample_type!(spec.sample_type, T => {
+            let mut values = vec![T::default(); window.area() * spec.bands];
+            raw::read_interleaved(dataset, window, &bands, native_int8, &mut values)?;
+            crate::block::interleaved_array(values, spec.bands, window.size()).map(T::wrap).ok_or("window too large".to_owned())
+        })
+    };
+    let samples = checked(read).map_err(|e| format!("{window} cannot be read back: {e}"))?;
+    if spec.verification == Verification::Pixels && checksum(&samples) != wanted {
+        return Err(format!("{window} reads back with other pixels than were written"));
     }
     Ok(())
 }

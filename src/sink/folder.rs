@@ -4,13 +4,12 @@
 //! equal tiles are files of their own. One `syncfs` at the end makes all of them durable: an fsync a file would cost more
 //! than the tiles did.
 
-use std::fs::File;
-use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::grid::MAX_ZOOM;
+use crate::sink::flush::{Flusher, sync_all_below};
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};
 use crate::tileset::TilesetInfo;
@@ -25,13 +24,15 @@ pub struct FolderSink {
     pages: Vec<Webviewer>,
     limits: Limits,
     written: Written,
+    flusher: Option<Flusher>,
     _writer_thread: PhantomData<*mut ()>,
 }
 
 impl FolderSink {
     pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo, pages: Vec<Webviewer>) -> Self {
         let written = Written { min_zoom: MAX_ZOOM, ..Written::default() };
-        Self { claim, depot, info, pages, limits: Limits::default(), written, _writer_thread: PhantomData }
+        let flusher = depot.as_files().and_then(|files| Flusher::start(files.root()));
+        Self { claim, depot, info, pages, limits: Limits::default(), written, flusher, _writer_thread: PhantomData }
     }
 
     /// The files beside the tiles: their names and texts.
@@ -55,6 +56,9 @@ impl TileSink for FolderSink {
         self.written.bytes += u64::from(tile.len);
         self.written.min_zoom = self.written.min_zoom.min(tile.coord.z);
         self.written.max_zoom = self.written.max_zoom.max(tile.coord.z);
+        if let Some(flusher) = &mut self.flusher {
+            flusher.add(u64::from(tile.len));
+        }
         self.limits.add(tile.coord);
         Ok(())
     }
@@ -71,22 +75,13 @@ impl TileSink for FolderSink {
             written.map_err(|e| failed(&self.claim.partial().join(&name), "cannot be written", &e))?;
             self.written.bytes += text.len() as u64;
         }
-        sync_all_below(files.root()).map_err(|e| failed(self.claim.partial(), "cannot be synced", &e))?;
+        let flushed = self.flusher.take().map_or(Ok(()), Flusher::finish);
+        flushed
+            .and_then(|()| sync_all_below(files.root()))
+            .map_err(|e| failed(self.claim.partial(), "cannot be synced", &e))?;
         self.claim.commit()?;
         Ok(self.written)
     }
-}
-
-/// Waits until everything written to the file system of a folder is on the disk.
-fn sync_all_below(folder: &File) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::fs::syncfs(folder)?;
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = folder;
-        rustix::fs::sync();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

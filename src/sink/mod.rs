@@ -13,6 +13,7 @@
 
 mod assemble;
 mod depot;
+mod flush;
 mod folder;
 mod journal;
 mod mbtiles;

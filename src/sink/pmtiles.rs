@@ -257,6 +257,8 @@ const fn tile_type(format: TileFormat) -> TileType {
         TileFormat::Png => TileType::Png,
         TileFormat::Jpeg => TileType::Jpeg,
         TileFormat::Webp => TileType::Webp,
+        // Refused before anything is begun.
+        TileFormat::Tiff => TileType::Unknown,
     }
 }
 

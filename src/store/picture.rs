@@ -30,6 +30,7 @@ impl Picture {
             TileFormat::Png => whole_png(bytes)?,
             TileFormat::Jpeg => whole_jpeg(bytes)?,
             TileFormat::Webp => whole_webp(bytes)?,
+            TileFormat::Tiff => {}
         }
         let name = format.name();
         let size = imagesize::blob_size(bytes).map_err(|e| format!("is a damaged {name}: {e}"))?;
@@ -116,6 +117,7 @@ pub(super) mod tests {
             TileFormat::Png => EncoderOptions::Png(PngOptions::default()),
             TileFormat::Jpeg => EncoderOptions::Jpeg(JpegOptions::default()),
             TileFormat::Webp => EncoderOptions::Webp(WebpOptions::default()),
+            TileFormat::Tiff => unreachable!("no picture"),
         };
         let pixels = [colour, 50, 200].repeat(side * side);
         let samples = Plane { bytes: &pixels, stride: side * 3 };
@@ -128,7 +130,7 @@ pub(super) mod tests {
 
     #[test]
     fn format_and_size_come_from_the_bytes() {
-        for format in TileFormat::ALL {
+        for format in TileFormat::ALL.into_iter().filter(|format| *format != TileFormat::Tiff) {
             let picture = Picture::of(&tile(format, 64, 9)).expect("a picture");
             assert_eq!(picture, Picture { format, width: 64, height: 64 });
         }
@@ -136,7 +138,7 @@ pub(super) mod tests {
 
     #[test]
     fn pictures_that_were_cut_off_are_refused_wherever_that_happened() {
-        for format in TileFormat::ALL {
+        for format in TileFormat::ALL.into_iter().filter(|format| *format != TileFormat::Tiff) {
             let whole = tile(format, 64, 9);
             for len in 0..whole.len() {
                 assert!(Picture::of(&whole[..len]).is_err(), "{format:?} of {len} bytes");

@@ -1,6 +1,7 @@
 //! Integration tests: the program and the library against software nobody here wrote.
 
 mod agreement;
+mod calc;
 mod cli;
 mod common;
 mod containers;
@@ -15,4 +16,5 @@ mod small_disk;
 mod terrain;
 mod tile;
 mod validity;
+mod values;
 mod view;

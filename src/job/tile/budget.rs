@@ -63,7 +63,14 @@ fn cost(plan: &Plan, side: usize, source: usize, resumable: bool) -> usize {
         _ => side * side * (plan.look.picture_bands() + 1),
     };
     let apart = if matches!(plan.overlap, Overlap::Min | Overlap::Max) { canvas } else { 0 };
-    let encoded = side * side * plan.look.picture_bands() * 4 / 3;
+    // A tile of values is taken out of its block, filled, and taken apart into bands.
+    let encoded = match plan.look {
+        Look::Values { bands, sample_type, .. } => {
+            side * side * bands * sample_type.bytes() * 4 / 3
+                + plan.tile_size * plan.tile_size * (bands + 1) * sample_type.bytes() * 4
+        }
+        _ => side * side * plan.look.picture_bands() * 4 / 3,
+    };
     let mask = if plan.stencil.is_some() { side * side } else { 0 };
     source + canvas * 4 / 3 + apart + mask + rendered + encoded + notes + (1 << 20)
 }

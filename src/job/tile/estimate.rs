@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Plan;
 use super::reader::TileReader;
 use super::weave::Loom;
-use crate::encode::TileEncoder;
+use super::{Encoder, Plan};
 use crate::error::Result;
 use crate::raster::chunks::ChunkCache;
 use crate::sink::{Depot, OutputKind};
@@ -59,7 +58,7 @@ impl Estimate {
     ///
     /// # Errors
     /// When a sampled part cannot be read.
-    pub fn sample(plan: &Plan, kind: OutputKind, encoder: &dyn TileEncoder) -> Result<Self> {
+    pub fn sample(plan: &Plan, kind: OutputKind, encoder: &Encoder) -> Result<Self> {
         let metatiles = plan.pyramid.metatiles(1);
         let stride = metatiles.len().div_ceil(SAMPLES).max(1);
         let cache = ChunkCache::new(plan.budget.chunks);

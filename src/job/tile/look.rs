@@ -41,6 +41,15 @@ pub enum Look {
         /// Side of a tile in pixels, which rounding may go by.
         tile_size: usize,
     },
+    /// No picture: the values as they are.
+    Values {
+        /// How many bands.
+        bands: usize,
+        /// Their type.
+        sample_type: SampleType,
+        /// Whether the values are names of classes.
+        named: bool,
+    },
 }
 
 impl Look {
@@ -50,6 +59,7 @@ impl Look {
             Self::Gray | Self::Palette(_) => 1,
             Self::Rgb | Self::WidePalette(_) | Self::Colours { .. } | Self::Terrain { .. } => 3,
             Self::Stretch { limits } => limits.len(),
+            Self::Values { bands, .. } => *bands,
         }
     }
 
@@ -58,6 +68,7 @@ impl Look {
         match self {
             Self::Palette(_) | Self::WidePalette(_) => true,
             Self::Colours { map, .. } => map.is_categorical(),
+            Self::Values { named, .. } => *named,
             _ => false,
         }
     }
@@ -91,7 +102,7 @@ impl Look {
 
     /// Whether samples are a picture as they are.
     pub fn is_identity(&self) -> bool {
-        matches!(self, Self::Gray | Self::Rgb | Self::Palette(_))
+        matches!(self, Self::Gray | Self::Rgb | Self::Palette(_) | Self::Values { .. })
     }
 
     /// Whether pixels without data have a colour of their own, so that no tile needs alpha.
@@ -181,7 +192,7 @@ fn whole_numbers(description: &Description) -> bool {
     description.bands.iter().take(3).all(|b| b.sample_type.starts_with("uint"))
 }
 
-fn common_type(description: &Description, chosen: &[usize]) -> Result<SampleType, String> {
+pub(super) fn common_type(description: &Description, chosen: &[usize]) -> Result<SampleType, String> {
     let types: Vec<_> = chosen.iter().map(|n| description.types[n - 1]).collect();
     match types[0] {
         Some(first) if types.iter().all(|t| t == &types[0]) => Ok(first),

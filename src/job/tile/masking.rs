@@ -144,6 +144,7 @@ impl Masking {
             EncoderOptions::Png(options) => options.alpha |= always,
             EncoderOptions::Webp(options) => options.alpha |= always,
             EncoderOptions::Jpeg(options) => options.background = self.background.or(options.background),
+            EncoderOptions::Tiff => {}
         }
         let encoder = tiles.build()?;
         Ok(match self.laid_over(tiles) {

@@ -23,6 +23,7 @@ mod sketch;
 mod stretch;
 mod survey;
 pub mod terrain;
+pub mod values;
 mod weave;
 
 use std::collections::HashSet;
@@ -31,9 +32,10 @@ use std::time::Instant;
 pub use budget::GDAL_CACHE;
 pub use estimate::Estimate;
 pub use plan::{Budget, Plan};
-pub use report::Report;
+pub use report::{Report, Versions};
 
 use crate::encode::png::PngOptions;
+use crate::encode::values::ValueEncoder;
 use crate::encode::{EncoderOptions, TileEncoder, TileFormat};
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, MAX_ZOOM, TileCoord};
@@ -48,6 +50,7 @@ use masking::Masking;
 use picture::Picture;
 use reader::TileReader;
 use terrain::Terrain;
+use values::Values;
 use weave::{Loom, Woven};
 
 /// What the user wants to know of a tile set that no raster tells.
@@ -114,6 +117,8 @@ pub struct TileJob {
     pub picture: Picture,
     /// Make terrain tiles of heights; default pictures.
     pub terrain: Option<Terrain>,
+    /// Make tiles of values as they are; default pictures.
+    pub values: Option<Values>,
     /// Format of the tiles, with its options; default PNG.
     pub tiles: EncoderOptions,
     /// Side of a tile in pixels: 256 or 512.
@@ -159,6 +164,7 @@ impl TileJob {
             overlap: Overlap::default(),
             picture: Picture::default(),
             terrain: None,
+            values: None,
             tiles: EncoderOptions::default(),
             tile_size: 256,
             tiling: TilingScheme::default(),
@@ -221,6 +227,7 @@ impl TileJob {
             ));
         }
         self.masking.validate(self)?;
+        self.values.as_ref().map_or(Ok(()), |values| values.validate(self))?;
         for page in &self.webviewers {
             self.accepts(*page)?;
         }
@@ -340,13 +347,13 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
-    let encoder = encoder(job)?;
-    let info = info(job, &plan, encoder.format());
+    let encoder = Encoder::new(job, &plan)?;
+    let info = info(job, &plan, job.tiles.format());
     let mut metatiles = plan.pyramid.metatiles(plan.budget.swath);
     let (container, log) = begin(job, &plan, kind, info)?;
     let container = container.with_pages(&job.webviewers);
     let cache = ChunkCache::new(plan.budget.chunks);
-    let mut loom = Loom::new(&plan, &*encoder, container.depot());
+    let mut loom = Loom::new(&plan, &encoder, container.depot());
     if let Some(log) = &log {
         loom.resume(log)?;
         let done: HashSet<TileCoord> = log.done().collect();
@@ -392,13 +399,30 @@ fn begin(job: &TileJob, plan: &Plan, kind: OutputKind, info: TilesetInfo) -> Res
 }
 
 /// The encoder of a job's tiles.
-fn encoder(job: &TileJob) -> Result<Box<dyn TileEncoder>> {
-    job.masking.encoder(match job.tiles {
-        EncoderOptions::Png(options) if job.terrain.is_some() => {
-            EncoderOptions::Png(PngOptions { truecolour: true, ..options })
+pub enum Encoder {
+    /// Of pictures.
+    Pictures(Box<dyn TileEncoder>),
+    /// Of values.
+    Values(Box<dyn ValueEncoder>),
+}
+
+impl Encoder {
+    /// The encoder that a job asks for.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for options that the format does not have.
+    fn new(job: &TileJob, plan: &Plan) -> Result<Self> {
+        if let Some(values) = &job.values {
+            return values.encoder(job, plan).map(Self::Values);
         }
-        options => options,
-    })
+        let tiles = match job.tiles {
+            EncoderOptions::Png(options) if job.terrain.is_some() => {
+                EncoderOptions::Png(PngOptions { truecolour: true, ..options })
+            }
+            options => options,
+        };
+        job.masking.encoder(tiles).map(Self::Pictures)
+    }
 }
 
 /// Plans a job and makes a few of its tiles to say what it would take; writes nothing.
@@ -410,7 +434,7 @@ pub fn dry_run(job: &TileJob) -> Result<(Plan, Estimate)> {
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
-    let estimate = Estimate::sample(&plan, kind, &*encoder(job)?)?;
+    let estimate = Estimate::sample(&plan, kind, &Encoder::new(job, &plan)?)?;
     Ok((plan, estimate))
 }
 

@@ -130,7 +130,7 @@ impl Picture {
         if let Some(Err(reason)) = self.scale.as_ref().map(Scale::check) {
             return usage(format!("--scale {reason}"));
         }
-        if self.bands.len() > 4 {
+        if self.bands.len() > 4 && job.tiles != EncoderOptions::Tiff {
             return usage(format!(
                 "--bands names {} bands: a picture has one or three, and perhaps opacity as one more",
                 self.bands.len()
@@ -162,13 +162,20 @@ impl Picture {
         Ok(())
     }
 
+    /// The 1-based numbers of the bands that were asked for.
+    ///
+    /// # Errors
+    /// Which band there is not, and what there is.
+    pub(super) fn numbers(&self, description: &Description) -> Result<Vec<usize>, String> {
+        self.bands.iter().map(|choice| find(choice, description)).collect()
+    }
+
     /// The bands of a raster that were asked for, and the one for opacity if that was named.
     ///
     /// # Errors
     /// Which band there is not, and what there is.
     pub(super) fn select(&self, description: &Description) -> Result<(Vec<usize>, Option<usize>), String> {
-        let numbers =
-            self.bands.iter().map(|choice| find(choice, description)).collect::<Result<Vec<_>, _>>()?;
+        let numbers = self.numbers(description)?;
         match numbers[..] {
             [grey, alpha] => Ok((vec![grey], Some(alpha))),
             [red, green, blue, alpha] => Ok((vec![red, green, blue], Some(alpha))),

@@ -9,6 +9,7 @@ use super::Overlap;
 use super::look::Look;
 use super::places::Places;
 use super::terrain::Metres;
+use super::values::Content;
 use crate::block::SampleType;
 use crate::grid::{Bounds, TileCoord, TileGrid};
 use crate::pyramid::Pyramid;
@@ -104,6 +105,8 @@ pub struct Plan {
     pub stencil: Option<Stencil>,
     /// Values that averages leave out.
     pub exclusion: Option<Exclusion>,
+    /// What tiles of values hold; none of pictures.
+    pub values: Option<Content>,
     /// Where memory goes.
     pub budget: Budget,
     /// What was decided in the user's place, each with the option that says so.

@@ -44,6 +44,7 @@ impl Plan {
             .map(|(s, read)| s.largest_scale(base, job.tile_size, read.size))
             .collect();
 
+        let values = job.values.as_ref().map(|v| v.content(&sketches, job, &mut guesses)).transpose()?;
         let mixed = sketches.windows(2).any(|w| !w[0].same_kind(&w[1]));
         let mut looks: Vec<Look> = sketches.iter().map(|s| s.look.clone()).collect();
         stretch::settle(&sketches, &mut looks, job, &mut guesses)?;
@@ -95,6 +96,7 @@ impl Plan {
             bounds,
             stencil,
             exclusion: job.masking.exclusion.clone(),
+            values,
             budget: Budget::default(),
             guesses,
         };

@@ -55,7 +55,7 @@ impl Renderer {
     /// The 8-bit picture of a block of a zoom level, pixel-interleaved; `None` when the block is one already.
     pub fn render(&self, block: &Block, z: u8) -> Option<Block> {
         match &self.look {
-            Look::Gray | Look::Rgb | Look::Palette(_) => None,
+            Look::Gray | Look::Rgb | Look::Palette(_) | Look::Values { .. } => None,
             Look::WidePalette(table) => Some(in_colours(block, table)),
             Look::Stretch { limits } => Some(self.stretched(block, limits)),
             Look::Colours { .. } => Some(self.coloured(block)),

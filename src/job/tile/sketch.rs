@@ -35,11 +35,14 @@ impl Outline {
     /// [`crate::Error::Input`] when it cannot be tiled.
     pub(super) fn of(spec: &SourceSpec, job: &TileJob) -> Result<Self> {
         let description = spec.describe()?;
-        let chosen = match &job.terrain {
-            Some(terrain) => terrain
+        let chosen = match (&job.terrain, &job.values) {
+            (_, Some(values)) => values
+                .choose(&description, &job.picture, job.tiles)
+                .map(|(s, l, g)| (s, l, None, g.into_iter().collect())),
+            (Some(terrain), None) => terrain
                 .choose(&description, &job.picture, job.tile_size)
                 .map(|(s, l, m, g)| (s, l, Some(m), g)),
-            None => look::choose(&description, &job.picture)
+            (None, None) => look::choose(&description, &job.picture)
                 .map(|(s, l, g)| (s, l, None, g.into_iter().collect())),
         };
         let (selection, look, metres, guessed): (_, _, _, Vec<String>) = chosen.map_err(|e| spec.error(e))?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ndarray::s;
 
+use super::Encoder;
 use super::Overlap;
 use super::look::Look;
 use super::notes::{Left, Notes, recall};
@@ -13,7 +14,7 @@ use super::plan::Plan;
 use super::reader::{Strand, Weft};
 use super::renderer::Renderer;
 use crate::block::{Assembly, Block, Samples, Validity, interleaved_slice};
-use crate::encode::{Picture, Plane, TileEncoder};
+use crate::encode::{Picture, Plane};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::pyramid::{Nursery, WideNursery};
@@ -45,7 +46,7 @@ pub struct Loom<'a> {
     plan: &'a Plan,
     waiting: Waiting<'a>,
     renderer: Renderer,
-    encoder: &'a dyn TileEncoder,
+    encoder: &'a Encoder,
     depot: Depot,
     noting: bool,
 }
@@ -57,7 +58,7 @@ thread_local! {
 
 impl<'a> Loom<'a> {
     /// A loom for a plan, whose tiles go to a depot.
-    pub fn new(plan: &'a Plan, encoder: &'a dyn TileEncoder, depot: Depot) -> Self {
+    pub fn new(plan: &'a Plan, encoder: &'a Encoder, depot: Depot) -> Self {
         let renderer = Renderer::new(&plan.look, plan.sample_type);
         let waiting = if plan.reduces_locally() {
             Waiting::Quarters(Nursery::new(&plan.pyramid))
@@ -303,16 +304,40 @@ impl<'a> Loom<'a> {
                 let y = (window.y as usize / side + row) as u32;
                 let tile = TileCoord::new(z, x, y);
                 let corner = (column * side, row * side);
-                if let Some(picture) = picture(&self.plan.look, block, corner, side)? {
-                    let mut bytes = ENCODED.take();
-                    bytes.clear();
-                    self.encoder.encode(&picture, &mut bytes)?;
+                let mut bytes = ENCODED.take();
+                bytes.clear();
+                if self.encode_tile(tile, block, corner, &mut bytes)? {
                     tiles.push(self.depot.deposit(tile, &bytes)?);
-                    ENCODED.set(bytes);
                 }
+                ENCODED.set(bytes);
             }
         }
         Ok(())
+    }
+}
+
+impl Loom<'_> {
+    /// Encodes a tile that begins at a pixel of a block; `false` when it is empty.
+    fn encode_tile(
+        &self,
+        tile: TileCoord,
+        block: &Block,
+        corner: (usize, usize),
+        bytes: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let side = self.plan.tile_size;
+        match self.encoder {
+            Encoder::Pictures(encoder) => {
+                let Some(picture) = picture(&self.plan.look, block, corner, side)? else { return Ok(false) };
+                encoder.encode(&picture, bytes)?;
+            }
+            Encoder::Values(encoder) => {
+                let pixels = block.crop(&tile.window(side)).filter(|pixels| !pixels.validity.is_empty());
+                let Some(pixels) = pixels else { return Ok(false) };
+                encoder.encode(tile, &pixels, bytes)?;
+            }
+        }
+        Ok(true)
     }
 }
 

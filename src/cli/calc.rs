@@ -1,0 +1,513 @@
+//! `tileloom calc`.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use tileloom::block::SampleType;
+use tileloom::expr::{FUNCTIONS, check_name};
+use tileloom::job::calc::output::{gdal_name, type_of_name};
+use tileloom::job::calc::{
+    Budget, CalcInput, CalcJob, Nodata, NodataPolicy, Plan, Report, dry_run, run as run_job,
+};
+use tileloom::pipeline::Monitor;
+use tileloom::raster::{SourceSpec, SrcNodata, inputs};
+use tileloom::resampling::Resampling;
+use tileloom::sink::Target;
+use tileloom::{Error, Result};
+
+use super::parse;
+use super::progress::{Mode, Progress};
+use super::tile::size;
+use super::{CommonArgs, json, note, print, signals};
+
+const EXAMPLES: &str = "\
+Expressions, from loose to tight: c ? a : b, or, and, not, < <= > >= == !=, |, &, << >>, + -, * / // %, - ! ~, **; also || and &&.
+A is the first band of input A, A[2] its second, A.nir or A[\"near infrared\"] one by name. Values: x y (CRS), lon lat (degrees), \
+col row (pixels, from 0), pi, nodata, true, false, 0x1F, 0b101.
+NAME=EXPR gives the band of the output a name that later expressions may use.
+
+Examples:
+  tileloom calc s2.tif ndvi.tif --expr '(A[4] - A[3]) / (A[4] + A[3])' --co COMPRESS=DEFLATE
+  tileloom calc -i nir=b08.tif -i red=b04.tif ndvi.tif --expr '(nir - red) / (nir + red)'
+  tileloom calc scene.tif qa.tif clear.tif --expr 'bit(B, 3) or bit(B, 4) ? nodata : A'
+  tileloom calc dem.tif classes.tif --expr 'where(A < 500, 1, where(A < 1500, 2, 3))'
+  tileloom calc s2.tif both.tif --expr 'ndvi=(A[4]-A[3])/(A[4]+A[3])' --expr 'green=ndvi > 0.4' --ot Float32
+  tileloom calc dem.tif slice.tif --expr 'lat > 48 ? A : nodata'";
+
+/// Options of `calc`, as they are written.
+#[derive(Debug, Args)]
+#[command(after_help = after_help())]
+#[allow(clippy::struct_excessive_bools)] // they mirror flags
+#[allow(clippy::doc_markdown)] // the help shows the text as it stands
+pub struct CalcArgs {
+    /// Rasters (anything GDAL reads), named A, B, C… in this order or by NAME=FILE, and the raster to make.
+    #[arg(required_unless_present = "output", value_name = "INPUT... OUTPUT")]
+    paths: Vec<PathBuf>,
+    /// An input with a name, before those that have none; may be repeated. Also as in gdal_calc: -A FILE, --A_band N.
+    #[arg(short, long, value_name = "NAME=FILE")]
+    input: Vec<String>,
+    /// The band that an input's name alone means [default: 1]; may be repeated.
+    #[arg(long, value_name = "NAME=BAND", value_parser = input_band)]
+    input_band: Vec<(String, usize)>,
+    /// The raster to make; all other paths are inputs then.
+    #[arg(short, long, visible_alias = "outfile", value_name = "OUTPUT")]
+    output: Option<PathBuf>,
+    /// What to compute, for each band of the output; may be repeated.
+    #[arg(
+        short,
+        long,
+        visible_alias = "calc",
+        required = true,
+        value_name = "[NAME=]EXPR",
+        allow_hyphen_values = true
+    )]
+    expr: Vec<String>,
+    /// A raster whose grid the output has [default: the first input].
+    #[arg(long, value_name = "FILE")]
+    like: Option<PathBuf>,
+    /// How inputs on other grids are resampled: nearest, bilinear, cubic, cubicspline, lanczos, average, mode [default: nearest].
+    #[arg(short, long, value_name = "METHOD")]
+    resampling: Option<Resampling>,
+    /// Take pixels of inputs of the same size one by one, whatever their georeferencing.
+    #[arg(long, visible_alias = "no-check-extent")]
+    ignore_georeferencing: bool,
+    /// Apply the scale and offset that bands declare.
+    #[arg(long)]
+    unscale: bool,
+    /// Type of the samples: Byte, Int8, UInt16, Int16, UInt32, Int32, Float32, Float64 [default: an integer type that holds all
+    /// results where they are integers, else Float32; Float64 where an input has it or 32-bit integers].
+    #[arg(long, visible_alias = "type", alias = "output-data-type", value_name = "TYPE", value_parser = type_of_name)]
+    ot: Option<SampleType>,
+    /// The value of pixels without data; none declares none [default: nan, or a limit of an integer type, where pixels may be
+    /// without data].
+    #[arg(long, alias = "NoDataValue", alias = "a_nodata", value_name = "VALUE|none", value_parser = nodata, allow_hyphen_values = true)]
+    nodata: Option<Nodata>,
+    /// Whether results of pixels without data have none, or their values count like all others: propagate, ignore.
+    #[arg(long, value_name = "POLICY", default_value = "propagate", value_parser = policy)]
+    nodata_policy: NodataPolicy,
+    /// The same as --nodata-policy ignore.
+    #[arg(long = "hideNoData", hide = true)]
+    hide_nodata: bool,
+    /// The value of the inputs' pixels without data, instead of the declared ones; none for none.
+    #[arg(long, value_name = "VALUE|none", value_parser = parse::nodata, allow_hyphen_values = true)]
+    src_nodata: Option<parse::NodataValues>,
+    /// Fail when a result does not fit the type, is the value for no data, or does not exist (division by zero).
+    #[arg(long)]
+    strict: bool,
+    /// Format of the output, by GDAL's name.
+    #[arg(
+        short,
+        long,
+        visible_alias = "of",
+        alias = "output-format",
+        value_name = "FORMAT",
+        default_value = "GTiff"
+    )]
+    format: String,
+    /// Creation option of the format; may be repeated.
+    #[arg(long = "co", alias = "creation-option", value_name = "KEY=VALUE")]
+    creation_options: Vec<String>,
+    /// Metadata item of the output; may be repeated.
+    #[arg(long = "mo", alias = "metadata", value_name = "KEY=VALUE", value_parser = item)]
+    metadata: Vec<(String, String)>,
+    /// Replace an existing file once the new one is complete.
+    #[arg(long)]
+    overwrite: bool,
+    /// Say what would be made, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// GDAL open option for all inputs; may be repeated.
+    #[arg(long = "oo", value_name = "KEY=VALUE")]
+    open_options: Vec<String>,
+    /// Side in pixels of the windows that are computed at a time; it makes no difference to the result [default: what suits files
+    /// and memory].
+    #[arg(long, value_name = "PIXELS")]
+    window_size: Option<usize>,
+    /// Threads that compute [default: the processors granted].
+    #[arg(short = 'j', long, visible_alias = "num-threads", value_name = "N")]
+    threads: Option<usize>,
+    /// Threads that read [default: as many as compute].
+    #[arg(long, value_name = "N")]
+    readers: Option<usize>,
+    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 256M].
+    #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
+    memory: Option<usize>,
+    /// How to show progress on standard error.
+    #[arg(long, value_enum, default_value = "auto")]
+    progress: Mode,
+    /// Print how busy each stage was.
+    #[arg(long)]
+    stats: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Functions and examples, for the end of the help.
+fn after_help() -> String {
+    let mut text = String::from("Functions:\n");
+    for f in FUNCTIONS {
+        let _ = writeln!(text, "  {:<24} {}", format!("{}({})", f.name, f.arguments), f.what);
+    }
+    text + "\n" + EXAMPLES
+}
+
+fn input_band(text: &str) -> Result<(String, usize), String> {
+    let parts = text.split_once('=').and_then(|(name, band)| Some((name.to_owned(), band.parse().ok()?)));
+    parts.filter(|(_, band)| *band > 0).ok_or_else(|| "give NAME=BAND, as in A=2".to_owned())
+}
+
+fn nodata(text: &str) -> Result<Nodata, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "none" | "no" => Ok(Nodata::None),
+        "nan" => Ok(Nodata::Value(f64::NAN)),
+        number => number.parse().map(Nodata::Value).map_err(|_| "give a number, nan or none".to_owned()),
+    }
+}
+
+fn policy(text: &str) -> Result<NodataPolicy, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "propagate" => Ok(NodataPolicy::Propagate),
+        "ignore" => Ok(NodataPolicy::Ignore),
+        _ => Err("known are propagate and ignore".to_owned()),
+    }
+}
+
+fn item(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    parts.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "give KEY=VALUE".to_owned())
+}
+
+/// The arguments of `calc` with those of `gdal_calc` replaced: `-A FILE` by `--input A=FILE`, `--A_band 2` by `--input-band A=2`.
+pub fn normalised(args: Vec<OsString>) -> Vec<OsString> {
+    if args.get(1).is_none_or(|command| command != "calc") {
+        return args;
+    }
+    let letter = |text: &str| {
+        let mut characters = text.chars();
+        characters.next().filter(|c| c.is_ascii_uppercase() && *c != 'V' && characters.next().is_none())
+    };
+    let mut replaced = Vec::with_capacity(args.len());
+    let mut rest = args.into_iter();
+    while let Some(arg) = rest.next() {
+        if arg == "--" {
+            replaced.push(arg);
+            replaced.extend(rest);
+            break;
+        }
+        let text = arg.to_string_lossy();
+        let (key, value) = text.split_once('=').map_or((&*text, None), |(k, v)| (k, Some(v.to_owned())));
+        let file = key.strip_prefix('-').and_then(letter);
+        let band = key.strip_prefix("--").and_then(|k| k.strip_suffix("_band")).and_then(letter);
+        let (option, name) = match (file, band) {
+            (Some(name), _) => ("--input", name),
+            (_, Some(name)) => ("--input-band", name),
+            _ if key == "-mo" => {
+                replaced.push("--mo".into());
+                continue;
+            }
+            _ => {
+                replaced.push(arg);
+                continue;
+            }
+        };
+        let mut pair = OsString::from(format!("{name}="));
+        match value {
+            Some(value) => pair.push(value),
+            None => pair.push(rest.next().unwrap_or_default()),
+        }
+        replaced.extend([OsString::from(option), pair]);
+    }
+    replaced
+}
+
+/// A name and a file, as in `nir=b08.tif`; a file whose own name looks so is meant itself.
+fn named(text: &Path) -> Option<(String, PathBuf)> {
+    let (name, path) = text.to_str()?.split_once('=')?;
+    let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.is_empty();
+    (is_name && !path.is_empty() && !text.exists()).then(|| (name.to_owned(), PathBuf::from(path)))
+}
+
+impl CalcArgs {
+    /// The job the flags describe.
+    fn job(&self) -> Result<CalcJob> {
+        let (bare, output) = match (&self.output, &self.paths[..]) {
+            (Some(output), all) => (all, output),
+            (None, [bare @ .., output]) => (bare, output),
+            (None, []) => return Err(Error::Usage("give an output".to_owned())),
+        };
+        let mut rasters = Vec::new();
+        for text in &self.input {
+            let (name, path) = named(Path::new(text))
+                .ok_or_else(|| Error::Usage(format!("--input {text}: give NAME=FILE, as in nir=b08.tif")))?;
+            rasters.push((Some(name), path));
+        }
+        for path in bare {
+            rasters.push(named(path).map_or_else(|| (None, path.clone()), |(name, path)| (Some(name), path)));
+        }
+        if rasters.is_empty() {
+            return Err(Error::Usage("give at least one input and an output".to_owned()));
+        }
+        let rasters = rasters.into_iter().map(|(name, path)| self.input(name, &path));
+        let target = Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: None };
+        let mut job = CalcJob::new(rasters.collect::<Result<_>>()?, target, self.expr.clone());
+        self.choose_bands(&mut job)?;
+        job.like = self.like.as_deref().map(|path| self.source(path)).transpose()?;
+        job.resampling = self.resampling;
+        job.ignore_georeferencing = self.ignore_georeferencing;
+        job.unscale = self.unscale;
+        job.policy = if self.hide_nodata { NodataPolicy::Ignore } else { self.nodata_policy };
+        job.nodata = self.nodata.unwrap_or_default();
+        job.sample_type = self.ot;
+        job.driver.clone_from(&self.format);
+        job.creation_options.clone_from(&self.creation_options);
+        job.metadata.clone_from(&self.metadata);
+        job.strict = self.strict;
+        job.window = self.window_size;
+        for (name, count) in [("--threads", self.threads), ("--readers", self.readers)] {
+            if let Some(n) = count.filter(|n| !(1..=1024).contains(n)) {
+                return Err(Error::Usage(format!("{name} {n}: give 1 to 1024")));
+            }
+        }
+        let granted = std::env::var("GDAL_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+        job.threads = self.threads.or(granted).unwrap_or(job.threads);
+        job.readers = self.readers.unwrap_or(job.threads);
+        job.memory = self.memory.unwrap_or(job.memory);
+        job.validate()?;
+        Ok(job)
+    }
+
+    /// The raster that a word names.
+    fn source(&self, path: &Path) -> Result<SourceSpec> {
+        let mut found = inputs::expand([path])?;
+        let (Some(path), true) = (found.pop(), found.is_empty()) else {
+            return Err(Error::input(path, "names several rasters; give each of them"));
+        };
+        let src_nodata = match &self.src_nodata {
+            None => SrcNodata::Declared,
+            Some(values) if values.0.is_empty() => SrcNodata::None,
+            Some(values) => SrcNodata::Values(vec![values.0.clone()]),
+        };
+        Ok(SourceSpec { path, open_options: self.open_options.clone(), src_nodata, ..SourceSpec::default() })
+    }
+
+    fn input(&self, name: Option<String>, path: &Path) -> Result<CalcInput> {
+        if let Some(name) = &name {
+            check_name(name).map_err(Error::Usage)?;
+        }
+        Ok(CalcInput { name, ..CalcInput::new(self.source(path)?) })
+    }
+
+    fn choose_bands(&self, job: &mut CalcJob) -> Result<()> {
+        for (name, band) in &self.input_band {
+            let letter =
+                |k: usize| u8::try_from(k).map_or(String::new(), |k| char::from(b'A' + k % 26).to_string());
+            let own =
+                |(k, input): (usize, &CalcInput)| input.name.clone().unwrap_or_else(|| letter(k)) == *name;
+            let Some(k) = job.inputs.iter().enumerate().position(own) else {
+                return Err(Error::Usage(format!("--input-band {name}={band}: no input is named '{name}'")));
+            };
+            job.inputs[k].band = *band;
+        }
+        Ok(())
+    }
+}
+
+/// Runs `tileloom calc`.
+pub fn run(args: &CalcArgs) -> Result<()> {
+    args.common.apply()?;
+    let job = args.job()?;
+    if args.dry_run {
+        let plan = dry_run(&job)?;
+        let preview = Preview::new(&job, &plan);
+        return print(&if args.common.json { json(&preview)? } else { preview.text() });
+    }
+    let monitor = Monitor::new();
+    signals::cancel_on_signal(&monitor);
+    let mode = if args.common.quiet { Mode::None } else { args.progress };
+    let mut display = None;
+    let result = run_job(&job, &monitor, |plan, total| {
+        if !args.common.quiet {
+            plan.notes.iter().for_each(|text| note(&format!("note: {text}")));
+        }
+        display = Some(Progress::start(mode, &monitor, total));
+    });
+    drop(display);
+    let report = result?;
+    if args.common.json {
+        print(&json(&report)?)
+    } else if args.common.quiet {
+        Ok(())
+    } else {
+        print(&text(&report, args.stats))
+    }
+}
+
+/// What `--dry-run` has to say.
+#[derive(Debug, Serialize)]
+struct Preview<'a> {
+    output: &'a PathBuf,
+    format: &'a str,
+    creation_options: &'a [String],
+    size: [usize; 2],
+    #[serde(rename = "type")]
+    sample_type: &'static str,
+    nodata: Option<f64>,
+    bands: Vec<Option<String>>,
+    crs: Option<&'a str>,
+    /// Bytes of the output's samples, before compression.
+    bytes: u64,
+    windows: usize,
+    window: [usize; 2],
+    guesses: &'a [String],
+    notes: &'a [String],
+    memory: Budget,
+    readers: usize,
+    threads: usize,
+}
+
+impl<'a> Preview<'a> {
+    fn new(job: &'a CalcJob, plan: &'a Plan) -> Self {
+        let size = plan.grid.size;
+        let pixel = plan.bands() * plan.form.sample_type.bytes();
+        Self {
+            output: &job.target.path,
+            format: &plan.storage.driver,
+            creation_options: &plan.storage.options,
+            size: [size.width, size.height],
+            sample_type: gdal_name(plan.form.sample_type),
+            nodata: plan.form.nodata,
+            bands: plan.band_names.clone(),
+            crs: plan.grid.georeferencing.crs.as_deref(),
+            bytes: size.area() as u64 * pixel as u64,
+            windows: plan.windows().len(),
+            window: [plan.window.width, plan.window.height],
+            guesses: &plan.guesses,
+            notes: &plan.notes,
+            memory: plan.budget,
+            readers: job.readers,
+            threads: job.threads,
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut t = String::new();
+        let [width, height] = self.size;
+        let bands = self.bands.len();
+        let _ = writeln!(
+            t,
+            "{}: {}, {width} × {height} pixels, {bands} × {}{}, {} before compression",
+            self.output.display(),
+            self.format,
+            self.sample_type,
+            nodata_text(self.nodata),
+            size(self.bytes)
+        );
+        for (number, name) in self.bands.iter().enumerate() {
+            if let Some(name) = name {
+                let _ = writeln!(t, "band {}: {name}", number + 1);
+            }
+        }
+        if !self.creation_options.is_empty() {
+            let _ = writeln!(t, "options {}", self.creation_options.join(" "));
+        }
+        let _ = writeln!(t, "CRS {}", self.crs.unwrap_or("none"));
+        let [columns, rows] = self.window;
+        let m = &self.memory;
+        let _ = writeln!(
+            t,
+            "{} windows of {columns} × {rows} pixels, {} of memory, {} threads, {} readers",
+            self.windows,
+            size((m.fixed + m.chunks + m.in_flight) as u64),
+            self.threads,
+            self.readers
+        );
+        guesses(&mut t, self.guesses);
+        for text in self.notes {
+            let _ = writeln!(t, "note: {text}");
+        }
+        t
+    }
+}
+
+fn nodata_text(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |v| format!(", nodata {v}"))
+}
+
+fn guesses(t: &mut String, guesses: &[String]) {
+    for guess in guesses {
+        let _ = writeln!(t, "chosen: {guess}");
+    }
+}
+
+fn text(report: &Report, stats: bool) -> String {
+    let mut t = String::new();
+    let [width, height] = report.size;
+    let _ = writeln!(
+        t,
+        "{}: {width} × {height} pixels, {} × {}{}, {}",
+        report.output.display(),
+        report.bands.len(),
+        report.sample_type,
+        nodata_text(report.nodata),
+        size(report.bytes)
+    );
+    let area = (width * height).max(1) as f64;
+    for (number, band) in report.bands.iter().enumerate().filter(|(_, band)| band.missing > 0) {
+        let name = band.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+        let share = band.missing as f64 / area * 100.0;
+        let _ = writeln!(t, "band {}{name}: {} pixels without data ({share:.2} %)", number + 1, band.missing);
+    }
+    guesses(&mut t, &report.guesses);
+    for warning in &report.warnings {
+        let _ = writeln!(t, "warning: {warning}");
+    }
+    let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
+    if stats {
+        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
+        let _ = writeln!(t, "{}", report.stats);
+    } else {
+        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
+    }
+    t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<OsString> {
+        text.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn options_of_gdal_calc_are_understood() {
+        let given = words("tileloom calc -A a.tif --A_band 2 -B=b.tif --B_band=3 --outfile c.tif --calc A+B");
+        let expected = words(
+            "tileloom calc --input A=a.tif --input-band A=2 --input B=b.tif --input-band B=3 --outfile c.tif --calc A+B",
+        );
+        assert_eq!(normalised(given), expected);
+        let other = words("tileloom tile -A a.tif");
+        assert_eq!(normalised(other.clone()), other);
+        let literal = words("tileloom calc -- -A a.tif");
+        assert_eq!(normalised(literal.clone()), literal);
+    }
+
+    #[test]
+    fn files_may_have_names_in_front() {
+        assert_eq!(named(Path::new("nir=b08.tif")), Some(("nir".to_owned(), "b08.tif".into())));
+        assert_eq!(named(Path::new("b08.tif")), None);
+        assert_eq!(named(Path::new("/data/a=b.tif")), None);
+        assert_eq!(named(Path::new("nir=")), None);
+    }
+
+    #[test]
+    fn values_for_no_data_are_numbers_or_none() {
+        assert_eq!(nodata("-9999"), Ok(Nodata::Value(-9999.0)));
+        assert_eq!(nodata("None"), Ok(Nodata::None));
+        assert!(matches!(nodata("NaN"), Ok(Nodata::Value(v)) if v.is_nan()));
+        assert!(nodata("nothing").is_err());
+    }
+}

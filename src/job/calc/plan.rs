@@ -1,0 +1,327 @@
+//! The plan of a calculation: everything that decides its result, as plain data.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::grid::{Grid, Placement};
+use super::inputs::{self, Looked};
+use super::output::{Form, Storage, gdal_name};
+use super::{CalcJob, NodataPolicy, budget};
+use crate::block::SampleType;
+use crate::error::{Error, Result};
+use crate::expr::{Coordinate, Kind, Program};
+use crate::raster::chunks::ChunkLayout;
+use crate::raster::describe::MaskKind;
+use crate::raster::georef::Method;
+use crate::raster::source::Selection;
+use crate::raster::{Description, SourceSpec};
+use crate::resampling::Resampling;
+use crate::window::{Size, Window};
+
+/// Bands of an input that are read together.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Where the input is and how to open it.
+    pub spec: SourceSpec,
+    /// What it is, with the values that reading it takes for no data.
+    pub description: Description,
+    /// The bands.
+    pub selection: Selection,
+    /// How they come onto the grid.
+    pub placement: Placement,
+    /// How the input is cut into chunks.
+    pub layout: ChunkLayout,
+    /// Whether what an input says of all its bands (alpha, a mask) counts.
+    pub masked: bool,
+}
+
+impl Layer {
+    /// Bytes of a pixel with its coverage.
+    pub(super) fn pixel_bytes(&self) -> usize {
+        self.selection.bands.len() * self.selection.sample_type.bytes() + 1
+    }
+}
+
+/// Where a band that the program uses is found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slot {
+    /// Position of its layer.
+    pub layer: usize,
+    /// Position among the bands of the layer.
+    pub band: usize,
+    /// The value of its pixels without data, where reading does not see to that.
+    pub nodata: Option<f64>,
+}
+
+/// Everything that decides the result.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The grid of the output.
+    pub grid: Grid,
+    /// What is computed.
+    pub program: Program,
+    /// What is read.
+    pub layers: Vec<Layer>,
+    /// Where the program's bands are found.
+    pub slots: Vec<Slot>,
+    /// How layers on other grids are resampled.
+    pub resampling: Resampling,
+    /// Type and value for no data of the output.
+    pub form: Form,
+    /// How the output is stored.
+    pub storage: Storage,
+    /// Names of the output's bands.
+    pub band_names: Vec<Option<String>>,
+    /// Columns and rows of a window.
+    pub window: Size,
+    /// Where memory goes.
+    pub budget: Budget,
+    /// What was decided in the user's place, each with the option that says so.
+    pub guesses: Vec<String>,
+    /// What the user should know of the inputs.
+    pub notes: Vec<String>,
+}
+
+/// How the memory of a run is shared out, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    /// The program itself and GDAL's cache.
+    pub fixed: usize,
+    /// Decoded source blocks shared by the readers.
+    pub chunks: usize,
+    /// Windows in flight.
+    pub in_flight: usize,
+    /// Bytes in flight of a window.
+    pub task: usize,
+}
+
+impl Plan {
+    /// Looks at the inputs and plans the job.
+    ///
+    /// # Errors
+    /// [`Error::Expression`] and [`Error::Usage`] for what makes no sense, [`Error::Input`] for inputs that cannot be read or
+    /// brought onto one grid, [`Error::Output`] when the output is one of them, [`Error::Memory`] when the memory allowed is
+    /// not enough.
+    pub fn new(job: &CalcJob) -> Result<Self> {
+        let names = inputs::names(&job.inputs)?;
+        let descriptions = job.inputs.iter().map(|i| i.source.describe()).collect::<Result<Vec<_>>>()?;
+        let like = job.like.as_ref().map(|spec| spec.describe().map(|d| Grid::of(spec, &d))).transpose()?;
+        let first = descriptions.first().ok_or_else(|| Error::Usage("no input given".to_owned()))?;
+        let grid = like.unwrap_or_else(|| Grid::of(&job.inputs[0].source, first));
+        let all = job.inputs.iter().zip(&names).zip(descriptions);
+        let looked = all.map(|((input, name), d)| inputs::look(job, input, name, d, &grid));
+        let looked = looked.collect::<Result<Vec<_>>>()?;
+        check_not_an_input(job)?;
+
+        let facts: Vec<_> = looked.iter().map(|l| l.facts(job, &grid)).collect();
+        let program =
+            Program::compile(&job.expressions, &facts).map_err(|e| Error::Expression(Box::new(e)))?;
+        check_places(&program, &grid)?;
+        let (layers, slots) = layers(job, &looked, &program);
+        let form = Form::new(job, program.outputs(), is_fine(&program, &looked))?;
+        let storage = Storage::new(job, form, grid.size, program.outputs().len())?;
+        let mut plan = Self {
+            band_names: band_names(job, &program, &storage),
+            grid,
+            program,
+            layers,
+            slots,
+            resampling: job.resampling.unwrap_or(Resampling::Nearest),
+            form,
+            storage,
+            window: Size::new(0, 0),
+            budget: Budget::default(),
+            guesses: Vec::new(),
+            notes: Vec::new(),
+        };
+        (plan.window, plan.budget) = budget::share_out(&plan, job)?;
+        plan.guess(job);
+        plan.note(job, &looked);
+        Ok(plan)
+    }
+
+    /// The windows of the output, row by row, cut off at its edges.
+    pub fn windows(&self) -> Vec<Window> {
+        let (size, window) = (self.grid.size, self.window);
+        let rows = (0..size.height).step_by(window.height);
+        let at = |x: usize, y: usize| Window::new(x as i64, y as i64, window.width, window.height);
+        rows.flat_map(|y| (0..size.width).step_by(window.width).map(move |x| at(x, y)))
+            .map(|w| w.intersection(&size.window()))
+            .collect()
+    }
+
+    /// Number of the output's bands.
+    pub fn bands(&self) -> usize {
+        self.program.outputs().len()
+    }
+
+    /// Whether longitudes or latitudes are computed with.
+    pub fn uses_degrees(&self) -> bool {
+        self.program.uses(Coordinate::Longitude) || self.program.uses(Coordinate::Latitude)
+    }
+
+    /// Says what was decided in the user's place.
+    fn guess(&mut self, job: &CalcJob) {
+        let Form { sample_type, nodata } = self.form;
+        if job.sample_type.is_none() {
+            self.guesses.push(format!("--ot {}", gdal_name(sample_type)));
+        }
+        if job.nodata == super::Nodata::Auto
+            && let Some(value) = nodata
+        {
+            self.guesses.push(format!("--nodata {value}"));
+        }
+        let warped = self.layers.iter().any(|l| matches!(l.placement, Placement::Warped { .. }));
+        if job.resampling.is_none() && warped {
+            self.guesses.push(format!("-r {}", self.resampling));
+        }
+    }
+
+    /// Says what the user should know of the inputs.
+    fn note(&mut self, job: &CalcJob, looked: &[Looked]) {
+        let whole = self.grid.size.window();
+        let used = |number: usize| self.program.bands().iter().filter(move |(input, _)| *input == number);
+        let grid = self.grid.spec.path.display().to_string();
+        let mut notes = Vec::new();
+        for (number, input) in looked.iter().enumerate() {
+            let (name, path) = (&input.name, input.spec.path.display());
+            let mut say = |text: String| notes.push(format!("{name} ({path}) {text}"));
+            let description = &input.description;
+            if used(number).next().is_none() {
+                let of_grid = input.spec.path == self.grid.spec.path;
+                say(format!("is not used{}", if of_grid { " but for its grid" } else { "" }));
+                continue;
+            }
+            match input.placement {
+                Placement::Warped { .. } => say(format!(
+                    "lies on another grid than {grid}: it is resampled by {} (-r)",
+                    self.resampling
+                )),
+                Placement::Aligned(place) if !place.contains(&whole) => {
+                    say(format!("does not cover {grid}: pixels outside of it have no data"));
+                }
+                Placement::Aligned(_) => {}
+            }
+            let bands: Vec<usize> = used(number).map(|(_, band)| *band).collect();
+            let is_scaled =
+                |b: &usize| description.bands[*b].scale != 1.0 || description.bands[*b].offset != 0.0;
+            if let Some(band) = bands.iter().copied().find(is_scaled).filter(|_| !job.unscale) {
+                let (scale, offset) = (description.bands[band].scale, description.bands[band].offset);
+                say(format!(
+                    "declares its values as band × {scale} + {offset}, and the expression takes the bands as they are \
+                     stored (--unscale applies it)"
+                ));
+            }
+            if bands.iter().any(|b| description.bands[*b].sample_type.ends_with("int64")) {
+                say("holds 64-bit integers, which are exact up to 2⁵³".to_owned());
+            }
+        }
+        if !matches!(self.grid.georeferencing.method, Method::Affine | Method::None) {
+            notes.push(format!("the georeferencing of {grid} is no geotransform and is not carried over"));
+        }
+        self.notes = notes;
+    }
+}
+
+/// Refuses to write over what is read.
+fn check_not_an_input(job: &CalcJob) -> Result<()> {
+    let resolved = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let target = resolved(&job.target.path);
+    for spec in job.inputs.iter().map(|i| &i.source).chain(&job.like) {
+        let files: Vec<PathBuf> = spec.files()?.into_iter().chain([spec.path.clone()]).collect();
+        if files.iter().any(|file| resolved(file) == target) {
+            let reason = format!("is read as {}: give the output another name", spec.path.display());
+            return Err(Error::output(&job.target.path, reason));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses coordinates that a grid does not have.
+fn check_places(program: &Program, grid: &Grid) -> Result<()> {
+    let crs = program.uses(Coordinate::X) || program.uses(Coordinate::Y);
+    if crs && grid.geotransform().is_none() {
+        return Err(grid.spec.error("x and y need a geotransform, and it has none; col and row are pixels"));
+    }
+    if program.uses(Coordinate::Longitude) || program.uses(Coordinate::Latitude) {
+        super::grid::to_degrees(grid)?;
+    }
+    Ok(())
+}
+
+/// Whether a used band is of a type whose values 32-bit floats would round.
+fn is_fine(program: &Program, looked: &[Looked]) -> bool {
+    program.bands().iter().any(|(input, band)| {
+        let sample_type = looked[*input].description.types[*band];
+        matches!(sample_type, Some(SampleType::F64 | SampleType::I32 | SampleType::U32))
+    })
+}
+
+/// Names for the output's bands: those given, else the expression where there are several.
+fn band_names(job: &CalcJob, program: &Program, storage: &Storage) -> Vec<Option<String>> {
+    let several = program.outputs().len() > 1 && storage.driver == "GTiff";
+    let outputs = program.outputs().iter().zip(&job.expressions);
+    outputs.map(|(o, text)| o.name.clone().or_else(|| several.then(|| text.trim().to_owned()))).collect()
+}
+
+/// The layers that hold the bands of a program, and where each band is found.
+///
+/// Bands of an input that is on the grid are read together, and each band's own value for no data is looked for when it is
+/// used. What is resampled has to know before, so there each band is a layer of its own; and so is a band of opacity, which says
+/// of others where they have data, and not of itself.
+fn layers(job: &CalcJob, looked: &[Looked], program: &Program) -> (Vec<Layer>, Vec<Slot>) {
+    let mut layers: Vec<Layer> = Vec::new();
+    let mut owners: Vec<(usize, bool)> = Vec::new();
+    let mut slots = Vec::new();
+    for &(number, band) in program.bands() {
+        let input = &looked[number];
+        let description = &input.description;
+        let propagates = job.policy == NodataPolicy::Propagate;
+        let alpha = description.alpha_band().filter(|alpha| propagates && *alpha != band + 1);
+        let masked = propagates && description.alpha_band() != Some(band + 1);
+        let sample_type = description.types[band].unwrap_or(SampleType::F64);
+        let joins = |(layer, owner): (&Layer, &(usize, bool))| {
+            !input.is_warped() && *owner == (number, masked) && layer.selection.sample_type == sample_type
+        };
+        let found = layers.iter().zip(&owners).position(joins).unwrap_or_else(|| {
+            let mut description = description.clone();
+            for (n, b) in description.bands.iter_mut().enumerate() {
+                b.nodata = if input.is_warped() { input.nodata(n + 1, job) } else { None };
+            }
+            description.further_nodata.clear();
+            if !masked {
+                description.mask = MaskKind::None;
+            }
+            layers.push(Layer {
+                spec: input.spec.clone(),
+                selection: Selection { bands: Vec::new(), alpha, sample_type },
+                placement: input.placement,
+                // Of the bands that are known later, when it is cut.
+                layout: ChunkLayout::new(description.size, description.block, 1),
+                description,
+                masked,
+            });
+            owners.push((number, masked));
+            layers.len() - 1
+        });
+        let bands = &mut layers[found].selection.bands;
+        bands.push(band + 1);
+        let nodata = if input.is_warped() { None } else { input.nodata(band + 1, job) };
+        slots.push(Slot { layer: found, band: bands.len() - 1, nodata });
+    }
+    for layer in &mut layers {
+        layer.layout = ChunkLayout::new(layer.description.size, layer.description.block, layer.pixel_bytes());
+    }
+    (layers, slots)
+}
+
+/// What an output is, in words.
+pub(super) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Truth => "truth values",
+        Kind::Integer => "integers",
+        Kind::Number => "numbers",
+    }
+}

@@ -1,0 +1,185 @@
+//! What a finished calculation has to say.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::output::gdal_name;
+use super::plan::{Plan, kind_name};
+use super::weave::Tally;
+use super::{CalcJob, Nodata};
+use crate::job::machine;
+use crate::job::tile::Versions;
+use crate::pipeline::Stats;
+use crate::raster::chunks::Decoded;
+use crate::raster::writer::WrittenRaster;
+
+/// What was made, and what it took.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The raster.
+    pub output: PathBuf,
+    /// GDAL's short name of its format.
+    pub format: String,
+    /// Columns and rows.
+    pub size: [usize; 2],
+    /// GDAL's name of the type of its samples.
+    #[serde(rename = "type")]
+    pub sample_type: &'static str,
+    /// The value of pixels without data; not-a-number is `null` in JSON.
+    pub nodata: Option<f64>,
+    /// Whether a value of pixels without data is declared.
+    pub declares_nodata: bool,
+    /// Its bands.
+    pub bands: Vec<BandReport>,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Windows that were computed.
+    pub windows: usize,
+    /// What was decided in the user's place.
+    pub guesses: Vec<String>,
+    /// What the user should know of the inputs.
+    pub notes: Vec<String>,
+    /// What looks wrong with the result.
+    pub warnings: Vec<String>,
+    /// Wall time, planning and finishing included.
+    pub seconds: f64,
+    /// Most bytes resident at a time; `None` where the system does not tell.
+    pub peak_memory: Option<usize>,
+    /// Bytes of source pixels that went through the shared cache.
+    pub decoded: u64,
+    /// How many times a source block in it was decoded on average.
+    pub decode_amplification: f64,
+    /// What held the run back.
+    pub bottleneck: String,
+    /// How busy each stage was.
+    pub stats: Stats,
+    /// Versions that decide the bytes.
+    pub versions: Versions,
+}
+
+/// A band of the output.
+#[derive(Debug, Clone, Serialize)]
+pub struct BandReport {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Its expression.
+    pub expression: String,
+    /// What its values are: truth values, integers or numbers.
+    pub values: &'static str,
+    /// Pixels without data.
+    pub missing: u64,
+    /// Of these, how many have no result though all bands have data there.
+    pub undefined: u64,
+    /// Results beyond the limits of the type, which became the nearest limit.
+    pub clamped: u64,
+    /// Results that are the same as the value for no data.
+    pub same_as_nodata: u64,
+}
+
+impl Report {
+    pub(super) fn new(
+        job: &CalcJob,
+        plan: &Plan,
+        written: &WrittenRaster,
+        tally: &[Tally],
+        stats: Stats,
+        decoded: Decoded,
+        elapsed: Duration,
+    ) -> Self {
+        Self {
+            output: job.target.path.clone(),
+            format: plan.storage.driver.clone(),
+            size: [plan.grid.size.width, plan.grid.size.height],
+            sample_type: gdal_name(plan.form.sample_type),
+            nodata: plan.form.nodata,
+            declares_nodata: plan.form.nodata.is_some(),
+            bands: bands(job, plan, tally),
+            bytes: written.bytes,
+            windows: written.windows,
+            guesses: plan.guesses.clone(),
+            notes: plan.notes.clone(),
+            warnings: warnings(job, plan, tally),
+            seconds: elapsed.as_secs_f64(),
+            peak_memory: machine::peak_memory(),
+            decoded: decoded.bytes,
+            decode_amplification: decoded.amplification(),
+            bottleneck: stats.bottleneck(),
+            stats,
+            versions: Versions::current(),
+        }
+    }
+}
+
+/// What the bands of the output are, with what was counted of each.
+pub(super) fn bands(job: &CalcJob, plan: &Plan, tally: &[Tally]) -> Vec<BandReport> {
+    let outputs = plan.program.outputs().iter().zip(&job.expressions).zip(&plan.band_names);
+    let with = outputs.zip(tally).map(|(((output, text), name), tally)| BandReport {
+        name: name.clone(),
+        expression: text.clone(),
+        values: kind_name(output.kind),
+        missing: tally.missing,
+        undefined: tally.undefined,
+        clamped: tally.clamped,
+        same_as_nodata: tally.disguised,
+    });
+    with.collect()
+}
+
+/// What did not fit; with `--strict` these are errors.
+pub(super) fn misfits(plan: &Plan, tally: &[Tally]) -> Vec<String> {
+    let mut all = Vec::new();
+    let sample_type = gdal_name(plan.form.sample_type);
+    for (number, t) in tally.iter().enumerate() {
+        let band = if tally.len() == 1 { String::new() } else { format!("band {}: ", number + 1) };
+        if t.clamped > 0 {
+            let limits = "do not fit into";
+            all.push(format!(
+                "{band}{} {limits} {sample_type} (--ot) and were clamped",
+                count(t.clamped, "result")
+            ));
+        }
+        if t.disguised > 0 {
+            let nodata = plan.form.nodata.unwrap_or_default();
+            all.push(format!(
+                "{band}{} the same as the value for no data, {nodata}: give another by --nodata, or another --ot",
+                match t.disguised {
+                    1 => "1 result is".to_owned(),
+                    n => format!("{n} results are"),
+                }
+            ));
+        }
+        if t.undefined > 0 {
+            all.push(format!(
+                "{band}{} no result where all bands have data: division by zero, or beyond a function's domain",
+                match t.undefined {
+                    1 => "1 pixel has".to_owned(),
+                    n => format!("{n} pixels have"),
+                }
+            ));
+        }
+    }
+    all
+}
+
+fn warnings(job: &CalcJob, plan: &Plan, tally: &[Tally]) -> Vec<String> {
+    let mut all = misfits(plan, tally);
+    let missing: u64 = tally.iter().map(|t| t.missing).max().unwrap_or(0);
+    let float = plan.form.sample_type.name().starts_with("float");
+    if job.nodata == Nodata::None && missing > 0 && !float {
+        all.push(format!(
+            "{} without data hold 0, and nothing tells them from others (--nodata)",
+            count(missing, "pixel")
+        ));
+    }
+    let area = plan.grid.size.area() as u64;
+    if tally.iter().any(|t| t.missing == area) {
+        all.push("a band has no data at all".to_owned());
+    }
+    all
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
