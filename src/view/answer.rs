@@ -6,6 +6,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use super::library::is_built_in;
 use super::page;
 use super::range::{Wanted, wanted};
 use super::site::{Found, Resource, Site};
@@ -151,7 +152,7 @@ fn content<B>(resource: Resource, request: &Request<B>) -> Response<Full<Bytes>>
         put(headers, header::CONTENT_TYPE, media);
     }
     if media.starts_with("text/html") {
-        put(headers, header::CONTENT_SECURITY_POLICY, &page::policy());
+        put(headers, header::CONTENT_SECURITY_POLICY, &page::policy(is_built_in()));
     }
     response
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::library::{self, BUILT_IN, Library};
+use super::library::{self, Library};
 use super::limits::Limits;
 use crate::error::{Error, Result};
 use crate::tileset::{Scheme, TileJson, TilesetInfo};
@@ -61,12 +61,12 @@ pub(super) fn fill(template: &str, info: &TilesetInfo, styles: &str, scripts: &s
 }
 
 /// The page of the server, which has its scripts as files beside it. The server numbers rows from the north; pictures have `pixels` a
-/// side.
+/// side, and the library is beside them if it is built in.
 ///
 /// # Errors
 /// As [`shown`].
-pub(super) fn served(info: &TilesetInfo, limits: &Limits, pixels: u32) -> Result<String> {
-    let (style, script) = if BUILT_IN.is_some() {
+pub(super) fn served(info: &TilesetInfo, limits: &Limits, pixels: u32, built_in: bool) -> Result<String> {
+    let (style, script) = if built_in {
         (
             r#"<link rel="stylesheet" href="assets/ol.css">"#.to_owned(),
             r#"<script src="assets/ol.js"></script>"#.to_owned(),
@@ -82,8 +82,8 @@ pub(super) fn served(info: &TilesetInfo, limits: &Limits, pixels: u32) -> Result
 }
 
 /// What the page of the server may load: its own files, and the library if that is not among them.
-pub(super) fn policy() -> String {
-    let library = if BUILT_IN.is_some() { String::new() } else { format!(" {}", library::PUBLIC) };
+pub(super) fn policy(built_in: bool) -> String {
+    let library = if built_in { String::new() } else { format!(" {}", library::PUBLIC) };
     format!(
         "default-src 'none'; script-src 'self'{library}; style-src 'self'{library}; img-src 'self' blob: data:; \
          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn names_of_tile_sets_cannot_leave_their_place() {
-        for page in [served(&info(), &Limits::default(), 256), whole(&info(), &Limits::default())] {
+        for page in [served(&info(), &Limits::default(), 256, true), whole(&info(), &Limits::default())] {
             let page = page.expect("a page");
             assert!(!page.contains("<script>alert"), "{page}");
             assert!(page.contains("&lt;/title&gt;&lt;script&gt;alert(1)"));
@@ -139,7 +139,7 @@ mod tests {
         info.name = "hills".to_owned();
         let mut limits = Limits::default();
         limits.add(crate::grid::TileCoord::new(5, 7, 8));
-        for page in [served(&info, &limits, 256), whole(&info, &limits)] {
+        for page in [served(&info, &limits, 256, false), whole(&info, &limits)] {
             let page = page.expect("a page");
             assert!(!page.contains("{{"), "{page}");
             assert!(page.contains("<title>hills</title>") && page.contains(r#""limits":[7,8,7,8]"#));
@@ -147,10 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn the_server_lets_its_page_load_nothing_else() {
-        let policy = policy();
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'"));
-        assert_eq!(policy.contains("https://"), BUILT_IN.is_none());
-        assert!(!policy.contains("unsafe"));
+    fn the_page_of_the_server_may_load_what_it_names_and_nothing_else() {
+        let page = |built_in| served(&info(), &Limits::default(), 256, built_in).expect("a page");
+        let (offline, online) = (policy(true), policy(false));
+        assert!(offline.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{offline}");
+        assert!(!page(true).contains("https://") && !offline.contains("https://"));
+        assert_eq!(page(false).matches(r#"="https://"#).count(), 2);
+        assert_eq!(page(false).matches(&format!(r#"="{}/npm/ol@"#, library::PUBLIC)).count(), 2);
+        assert_eq!(online.matches(&format!("-src 'self' {};", library::PUBLIC)).count(), 2, "{online}");
+        assert!(!online.contains("unsafe") && !offline.contains("unsafe"));
     }
 }

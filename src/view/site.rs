@@ -5,7 +5,7 @@
 use hyper::body::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::library::BUILT_IN;
+use super::library::{BUILT_IN, is_built_in};
 use super::limits::Limits;
 use super::page;
 use crate::error::{Error, Result};
@@ -66,7 +66,7 @@ impl Site {
                 Ok(())
             })?;
         }
-        let page = page::served(store.info(), &limits, store.about().picture.width)?;
+        let page = page::served(store.info(), &limits, store.about().picture.width, is_built_in())?;
         let index = Resource::new(page, "text/html; charset=utf-8");
         let script = "text/javascript; charset=utf-8";
         let style = "text/css; charset=utf-8";

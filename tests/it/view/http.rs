@@ -238,3 +238,36 @@ fn a_set_that_has_no_place_on_the_earth_says_how_far_it_reaches() {
     assert!(json.get("bounds").is_none());
     assert!(fs::metadata(set.join("0/0/0.png")).is_ok() == (server.get("/0/0/0.png").status == 200));
 }
+
+#[test]
+fn the_browser_is_opened_with_the_address() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = scratch();
+    let set = tileset(dir.path(), "set.pmtiles", &[]);
+    let (bin, told) = (dir.path().join("bin"), dir.path().join("told"));
+    fs::create_dir(&bin).expect("a folder");
+    let script = bin.join(if cfg!(target_os = "macos") { "open" } else { "xdg-open" });
+    fs::write(&script, format!("#!/bin/sh\necho \"$@\" >{}\n", told.display())).expect("a script");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("executable");
+    let mut child = program()
+        .args(["view", "--quiet", "--open", "--port", "0"])
+        .arg(&set)
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let begun = Instant::now();
+    let address = loop {
+        match fs::read_to_string(&told) {
+            Ok(text) if text.ends_with('\n') => break text,
+            _ => assert!(begun.elapsed() < Duration::from_secs(20), "no browser is opened"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    child.kill().expect("killed");
+    let ended = child.wait_with_output().expect("ended");
+    assert!(address.starts_with("http://127.0.0.1:") && address.ends_with("/\n"), "{address}");
+    assert!(ended.stdout.is_empty() && ended.stderr.is_empty(), "--quiet: {ended:?}");
+}
