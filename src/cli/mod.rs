@@ -2,6 +2,7 @@
 
 mod convert;
 mod format;
+mod grid;
 mod info;
 mod parse;
 mod picture;

@@ -7,6 +7,7 @@ mod containers;
 mod convert;
 mod formats;
 mod golden;
+mod grids;
 mod lesson;
 mod overviews;
 mod pictures;
