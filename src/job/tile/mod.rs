@@ -29,6 +29,7 @@ pub mod values;
 mod weave;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use budget::GDAL_CACHE;
@@ -40,14 +41,16 @@ use crate::encode::png::PngOptions;
 use crate::encode::values::ValueEncoder;
 use crate::encode::{EncoderOptions, TileEncoder, TileFormat};
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, MAX_ZOOM, TileCoord};
+use crate::grid::{Bounds, Grid, MAX_ZOOM, TileCoord, TileMatrixSet};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
+use crate::raster::crs::Plane;
 use crate::resampling::Resampling;
 use crate::sink::{self, Begun, Deposited, Log, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
 use crate::view::Webviewer;
+use crate::window::Size;
 use masking::Masking;
 use picture::Picture;
 use reader::TileReader;
@@ -72,13 +75,61 @@ pub struct Labels {
 }
 
 /// What the tiles divide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum TilingScheme {
     /// The world in Web Mercator.
     #[default]
     WebMercatorQuad,
     /// The pixels of the one input, whatever its georeferencing.
     Raster,
+    /// A plane, as another grid does.
+    Set(Arc<TileMatrixSet>),
+}
+
+impl TilingScheme {
+    /// The scheme that a grid is: `WebMercatorQuad` also in the words of a file.
+    pub fn of(set: Arc<TileMatrixSet>) -> Self {
+        if set.is_web_mercator() { Self::WebMercatorQuad } else { Self::Set(set) }
+    }
+
+    /// What the tiles of a set divide.
+    pub fn grid(&self) -> Grid {
+        match self {
+            Self::WebMercatorQuad => Grid::WebMercator,
+            Self::Raster => Grid::Image,
+            Self::Set(set) => Grid::Set(Arc::clone(set)),
+        }
+    }
+
+    /// Its levels; those of an image's own pixels for an image of a size.
+    fn matrices(&self, image: Option<Size>, tile_size: usize) -> Arc<TileMatrixSet> {
+        match (self, image) {
+            (Self::Set(set), _) => Arc::clone(set),
+            (Self::Raster, Some(Size { width, height })) => {
+                Arc::new(TileMatrixSet::image(width, height, tile_size))
+            }
+            _ => Arc::new(TileMatrixSet::web_mercator()),
+        }
+    }
+
+    /// Where it is on the Earth; `None` for an image's own pixels.
+    fn plane(&self) -> Option<Plane> {
+        match self {
+            Self::WebMercatorQuad => Some(Plane::web_mercator()),
+            Self::Raster => None,
+            Self::Set(set) => Some(Plane::of(set)),
+        }
+    }
+
+    /// Whether each level is a square of 2ᶻ tiles a side.
+    fn is_square(&self) -> bool {
+        !matches!(self, Self::Set(_))
+    }
+
+    /// Side of a tile in pixels, unless another one is asked for.
+    pub fn tile_size(&self) -> usize {
+        if let Self::Set(set) = self { set.tile_size } else { 256 }
+    }
 }
 
 /// What is shown where inputs overlap.
@@ -124,8 +175,12 @@ pub struct TileJob {
     pub values: Option<Values>,
     /// Format of the tiles, with its options; default PNG.
     pub tiles: EncoderOptions,
-    /// Side of a tile in pixels: 256 or 512.
+    /// Side of a tile in pixels: 256 or 512, or as the grid has it; twice that with `retina`.
     pub tile_size: usize,
+    /// Tiles are shown with half the pixels they have, and named for it; default no.
+    pub retina: bool,
+    /// Refuse to make more tiles; default no limit.
+    pub max_tiles: Option<u64>,
     /// What the tiles divide.
     pub tiling: TilingScheme,
     /// Numbering of the rows in a folder.
@@ -172,6 +227,8 @@ impl TileJob {
             values: None,
             tiles: EncoderOptions::default(),
             tile_size: 256,
+            retina: false,
+            max_tiles: None,
             tiling: TilingScheme::default(),
             scheme: Scheme::default(),
             bbox: None,
@@ -196,12 +253,12 @@ impl TileJob {
         if self.inputs.is_empty() {
             return usage("no input given".to_owned());
         }
-        if self.tile_size != 256 && self.tile_size != 512 {
-            return usage(format!("--tile-size {}: tiles have 256 or 512 pixels a side", self.tile_size));
-        }
+        self.validate_tile_size()?;
         self.tiles.validate()?;
-        if self.tiling == TilingScheme::Raster {
-            self.validate_raster()?;
+        match &self.tiling {
+            TilingScheme::Raster => self.validate_raster()?,
+            TilingScheme::Set(set) => self.validate_set(set)?,
+            TilingScheme::WebMercatorQuad => {}
         }
         if let Some(z) = [self.min_zoom, self.max_zoom].into_iter().flatten().find(|z| *z > MAX_ZOOM) {
             return usage(format!("zoom {z} is out of range: 0 to {MAX_ZOOM}"));
@@ -253,6 +310,12 @@ impl TileJob {
                 self.target.path.display()
             )));
         }
+        if matches!(self.tiling, TilingScheme::Set(_)) || self.values.is_some() {
+            return Err(Error::Usage(
+                "--webviewer: pages draw pictures in Web Mercator or of an image's own pixels only"
+                    .to_owned(),
+            ));
+        }
         let placed = self.tiling != TilingScheme::Raster;
         let shows = page.shows(placed, self.terrain.is_some(), self.scheme);
         shows.map_err(|why| Error::Usage(format!("--webviewer {}: it {why}", page.name())))
@@ -265,6 +328,57 @@ impl TileJob {
 }
 
 impl TileJob {
+    /// Refuses sizes of tiles that cannot be made.
+    fn validate_tile_size(&self) -> Result<()> {
+        let (own, times) = (self.tiling.tile_size(), if self.retina { 2 } else { 1 });
+        let shown = self.tile_size / times;
+        let usage = |text: String| Err(Error::Usage(text));
+        if shown * times != self.tile_size || ![256, 512, own].contains(&shown) {
+            let or_own =
+                if [256, 512].contains(&own) { String::new() } else { format!(", or the {own} of the grid") };
+            return usage(format!("--tile-size {shown}: tiles have 256 or 512 pixels a side{or_own}"));
+        }
+        if !self.tile_size.is_multiple_of(TILE_UNIT) || self.tile_size > MOST_TILE_SIZE {
+            return usage(format!(
+                "the tiling scheme has tiles of {own} pixels, and only multiples of {TILE_UNIT} up to {MOST_TILE_SIZE} can be made; \
+                 --tile-size 256 divides the same tiles into other pixels"
+            ));
+        }
+        let kind = OutputKind::from_path(&self.target.path)?;
+        if self.retina && !kind.is_free() {
+            return usage(format!(
+                "--retina names files {{y}}@2x, and {} has no names: write a folder or .tar, or take --tile-size 512",
+                kind.name()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses what a grid other than Web Mercator's cannot be used for.
+    fn validate_set(&self, set: &TileMatrixSet) -> Result<()> {
+        if set.crs.is_empty() || set.matrices.is_empty() {
+            return Err(Error::Usage(format!("--tiling-scheme {}: a grid needs a CRS and levels", set.id)));
+        }
+        let (first, last) = (set.first, set.last());
+        if let Some(z) =
+            [self.min_zoom, self.max_zoom].into_iter().flatten().find(|z| *z < first || *z > last)
+        {
+            return Err(Error::Usage(format!(
+                "zoom {z} is out of range: {} has the levels {first} to {last}",
+                set.id
+            )));
+        }
+        let kind = OutputKind::from_path(&self.target.path)?;
+        if !kind.is_free() {
+            return Err(Error::Usage(format!(
+                "{} knows only Web Mercator: write the tiles of --tiling-scheme {} to a folder or .tar",
+                kind.name(),
+                set.id
+            )));
+        }
+        Ok(())
+    }
+
     /// Refuses what an image's own pixels cannot be tiled with.
     fn validate_raster(&self) -> Result<()> {
         let refuse = |why: &str| Err(Error::Usage(format!("--tiling-scheme raster {why}")));
@@ -280,6 +394,12 @@ impl TileJob {
         Ok(())
     }
 }
+
+/// Sides of tiles are multiples of this: [cells](crate::warp::coords::CELL) in pairs.
+const TILE_UNIT: usize = 64;
+
+/// Largest side of a tile.
+const MOST_TILE_SIZE: usize = 4096;
 
 /// A quarter of the machine, at least 128 MB and at most 256 MB: more does not make a run faster.
 pub(super) fn default_memory() -> usize {
@@ -473,8 +593,11 @@ fn info(job: &TileJob, plan: &Plan, format: TileFormat) -> TilesetInfo {
     let stem = || job.target.path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let name = labels.name.clone().or_else(stem).unwrap_or_else(|| "tiles".to_owned());
     let world = Bounds { west: -180.0, south: -85.0, east: 180.0, north: 85.0 };
-    let mut info = TilesetInfo::new(name, plan.bounds.unwrap_or(world), format, job.tile_size as u32)
-        .with_zooms(plan.pyramid.min(), plan.max_zoom);
+    let shown = if job.retina { job.tile_size / 2 } else { job.tile_size };
+    let mut info = TilesetInfo::new(name, plan.bounds.unwrap_or(world), format, shown as u32)
+        .with_zooms(plan.min_zoom, plan.max_zoom);
+    info.retina = job.retina;
+    info.grid = plan.grid.clone();
     info.placed = plan.bounds.is_some();
     info.description.clone_from(&labels.description);
     info.attribution.clone_from(&labels.attribution);

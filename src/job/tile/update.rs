@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::{TileJob, TilingScheme};
 use crate::encode::TileFormat;
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, TileCoord};
+use crate::grid::{Bounds, Grid, TileCoord};
 use crate::pipeline::{Cause, Monitor, side_by_side};
 use crate::sink::{Deposited, Depot};
 use crate::store::{self, TileStore};
@@ -71,16 +71,17 @@ impl Update {
         if info.encoding.is_some() {
             return usage("holds heights, not pictures: make it anew with --encoding".to_owned());
         }
-        if !info.placed {
-            return usage("has no place on the Earth".to_owned());
+        if !info.placed || info.grid != Grid::WebMercator {
+            return usage("divides something else than the world in Web Mercator".to_owned());
         }
         let asked = job.tiles.format();
         if info.format != asked {
             let own = info.format.extension();
             return usage(format!("has {own} tiles, not {}: say -f {own}", asked.extension()));
         }
-        if !matches!(info.tile_size, 256 | 512) {
-            return usage(format!("has tiles of {} pixels; tiles are made with 256 or 512", info.tile_size));
+        let side = store.about().picture.width;
+        if !matches!(side, 256 | 512) {
+            return usage(format!("has tiles of {side} pixels; tiles are made with 256 or 512"));
         }
         let lossy = self.is_lossy(store.as_ref())?;
         if lossy && !self.allow_generation_loss {
@@ -102,7 +103,8 @@ impl Update {
         let mut job = job.clone();
         job.bbox = Some(self.bbox);
         (job.min_zoom, job.max_zoom) = (Some(info.min_zoom), Some(info.max_zoom));
-        job.tile_size = info.tile_size as usize;
+        job.tile_size = side as usize;
+        job.retina = info.retina;
         job.scheme = info.scheme;
         job.target.overwrite = true;
         // Pages beside a folder are made anew with it.

@@ -189,7 +189,7 @@ impl<'a> Loom<'a> {
 
     /// The parent of a tile, if the plan has it.
     fn above(&self, tile: TileCoord) -> Option<TileCoord> {
-        tile.parent().filter(|parent| parent.z >= self.plan.pyramid.min())
+        self.plan.pyramid.parent(tile)
     }
 
     /// Like [`Loom::climb`], tile by tile, for methods that look over a tile's edge.
@@ -200,7 +200,7 @@ impl<'a> Loom<'a> {
         tiles: &mut Vec<Deposited>,
         mut notes: Option<&mut Notes>,
     ) -> Result<()> {
-        let base = self.plan.pyramid.base();
+        let base = self.plan.pyramid.cascade(weft.metatile.z).base();
         let under = self.plan.tiles_of(weft.metatile, base);
         let block = self.warped(weft)?;
         let part = |tile: TileCoord| block.as_ref().and_then(|b| b.crop(&tile.window(self.plan.tile_size)));
@@ -257,14 +257,15 @@ impl<'a> Loom<'a> {
     /// The base level of a metatile.
     fn warped(&self, weft: Weft) -> Result<Option<Block>> {
         let plan = self.plan;
+        let base = plan.base(weft.metatile.z);
         let blank = || Canvas::new(plan.window(weft.metatile), plan.sample_type, plan.bands);
         let draw = |strand: &Strand, canvas: &mut Canvas| {
             let (source, grid, target) = (&strand.source, &strand.grid, strand.target);
             match &plan.exclusion {
-                Some(exclusion) if plan.resampling == Resampling::Average => {
+                Some(exclusion) if base.resampling == Resampling::Average => {
                     warp_excluding(source, grid, target, exclusion, plan.edges, canvas)
                 }
-                _ => warp(source, grid, target, plan.resampling, plan.edges, canvas),
+                _ => warp(source, grid, target, base.resampling, plan.edges, canvas),
             }
         };
         let mut canvas = blank();
@@ -295,7 +296,7 @@ impl<'a> Loom<'a> {
         for tile in plan.tiles_beside(weft.metatile) {
             canvas.clear(&tile.window(plan.tile_size));
         }
-        if let Some(stencil) = &plan.stencil {
+        if let Some(stencil) = &base.stencil {
             stencil.cut(&mut canvas);
         }
         Ok(canvas.into_block())
@@ -304,12 +305,13 @@ impl<'a> Loom<'a> {
     /// Makes the levels of one metatile, without telling anyone; returns its root's pixels.
     pub(super) fn levels(&self, weft: Weft, tiles: &mut Vec<Deposited>) -> Result<Option<Block>> {
         let plan = self.plan;
-        let lowest = plan.pyramid.root().max(plan.pyramid.min());
-        let mut z = plan.pyramid.base();
-        let metatile = weft.metatile;
+        let cascade = plan.pyramid.cascade(weft.metatile.z);
+        let lowest = cascade.root().max(cascade.min());
+        let mut z = cascade.base();
+        let (metatile, root) = (weft.metatile, cascade.root());
         let mut block = self.warped(weft)?;
         loop {
-            let window = metatile.window(plan.tile_size << (z - plan.pyramid.root()));
+            let window = metatile.window(plan.tile_size << (z - root));
             block = self.laid(z, window, block)?;
             if let Some(pixels) = &block {
                 self.encode(z, pixels, tiles)?;
@@ -337,9 +339,7 @@ impl<'a> Loom<'a> {
 
     /// Encodes the tiles of a level that lie in a block, if the level is written.
     fn encode(&self, z: u8, block: &Block, tiles: &mut Vec<Deposited>) -> Result<()> {
-        if z > self.plan.max_zoom {
-            return Ok(());
-        }
+        let Some(z) = self.plan.pyramid.zoom(z) else { return Ok(()) };
         let rendered = if self.plan.mixed { None } else { self.renderer.render(block, z) };
         let block = rendered.as_ref().unwrap_or(block);
         let side = self.plan.tile_size;
