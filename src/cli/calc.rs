@@ -10,7 +10,7 @@ use tileloom::block::SampleType;
 use tileloom::expr::{FUNCTIONS, check_name};
 use tileloom::job::calc::output::{gdal_name, type_of_name};
 use tileloom::job::calc::{
-    Budget, CalcInput, CalcJob, Nodata, NodataPolicy, Plan, Report, dry_run, run as run_job,
+    Budget, CalcInput, CalcJob, Nodata, NodataPolicy, OverviewChoice, Plan, Report, dry_run, run as run_job,
 };
 use tileloom::pipeline::Monitor;
 use tileloom::raster::{SourceSpec, SrcNodata, inputs};
@@ -110,6 +110,13 @@ pub struct CalcArgs {
     /// Creation option of the format; may be repeated.
     #[arg(long = "co", alias = "creation-option", value_name = "KEY=VALUE")]
     creation_options: Vec<String>,
+    /// Add overviews, each half the size of the one before, down to 256 pixels.
+    #[arg(long)]
+    overviews: bool,
+    /// How overviews are made: nearest, bilinear, cubic, cubicspline, lanczos, average, mode [default: average of numbers, nearest
+    /// of truth values and integers].
+    #[arg(long, value_name = "METHOD", requires = "overviews")]
+    overview_resampling: Option<Resampling>,
     /// Metadata item of the output; may be repeated.
     #[arg(long = "mo", alias = "metadata", value_name = "KEY=VALUE", value_parser = item)]
     metadata: Vec<(String, String)>,
@@ -263,6 +270,11 @@ impl CalcArgs {
         job.sample_type = self.ot;
         job.driver.clone_from(&self.format);
         job.creation_options.clone_from(&self.creation_options);
+        job.overviews = match self.overview_resampling {
+            Some(method) => OverviewChoice::By(method),
+            None if self.overviews => OverviewChoice::Auto,
+            None => OverviewChoice::None,
+        };
         job.metadata.clone_from(&self.metadata);
         job.strict = self.strict;
         job.window = self.window_size;

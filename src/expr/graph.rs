@@ -314,6 +314,47 @@ impl Graph {
         self.add(value)
     }
 
+    /// The values that some need, themselves included, in the order of their numbers.
+    pub fn needed(&self, ids: &[Id]) -> Vec<Id> {
+        let mut needs = vec![false; self.values.len()];
+        for id in ids {
+            needs[*id] = true;
+        }
+        for k in (0..needs.len()).rev() {
+            if needs[k] {
+                self.get(k).op.operands().for_each(|operand| needs[operand] = true);
+            }
+        }
+        (0..needs.len()).filter(|k| needs[*k]).collect()
+    }
+
+    /// 1 where a value is missing because the expression says so, by a constant, and not for want of data or of a result.
+    /// `None` when it never says so.
+    pub fn deliberate(&mut self, id: Id) -> Option<Id> {
+        let mut said: HashMap<Id, Id> = HashMap::new();
+        let zero = self.number(0.0, Kind::Truth);
+        for k in self.needed(&[id]) {
+            let op = self.get(k).op;
+            let own = match op {
+                Op::Constant(bits) => f64::from_bits(bits).is_nan().then(|| self.number(1.0, Kind::Truth)),
+                Op::Load(_) | Op::Place(_) | Op::Unary(Unary::IsMissing, _) => None,
+                Op::Select(condition, yes, no) => {
+                    let [c, y, n] = [condition, yes, no].map(|operand| said.get(&operand).copied());
+                    let chosen = (y.is_some() || n.is_some())
+                        .then(|| self.select(condition, y.unwrap_or(zero), n.unwrap_or(zero)));
+                    [c, chosen].into_iter().flatten().reduce(|a, b| self.or(a, b))
+                }
+                _ => {
+                    let all: Vec<Id> =
+                        op.operands().filter_map(|operand| said.get(&operand).copied()).collect();
+                    all.into_iter().reduce(|a, b| self.or(a, b))
+                }
+            };
+            said.extend(own.map(|own| (k, own)));
+        }
+        said.get(&id).copied()
+    }
+
     /// 1 where a value is not 0.
     pub fn truth(&mut self, a: Id) -> Id {
         if self.get(a).kind == Kind::Truth {
@@ -333,13 +374,13 @@ impl Graph {
     /// 1 where both truth values are 1, missing where one is.
     pub fn and(&mut self, a: Id, b: Id) -> Id {
         let (a, b) = (self.truth(a), self.truth(b));
-        self.binary(Binary::Mul, a, b)
+        if a == b { a } else { self.binary(Binary::Mul, a, b) }
     }
 
     /// 1 where one of two truth values is 1, missing where one is.
     pub fn or(&mut self, a: Id, b: Id) -> Id {
         let (a, b) = (self.truth(a), self.truth(b));
-        self.binary(Binary::Max, a.min(b), a.max(b))
+        if a == b { a } else { self.binary(Binary::Max, a.min(b), a.max(b)) }
     }
 }
 
@@ -438,6 +479,21 @@ mod tests {
         let value = graph.select(condition, none, a);
         let value = graph.get(value);
         assert_eq!((value.kind, value.range.high, value.may_miss), (Kind::Integer, 255.0, true));
+    }
+
+    #[test]
+    fn what_is_missing_on_purpose_is_known() {
+        let (mut graph, a, b) = bytes();
+        let none = graph.number(f64::NAN, Kind::Number);
+        let condition = graph.binary(Binary::Gt, a, b);
+        let value = graph.select(condition, a, none);
+        let twice = graph.binary(Binary::Add, value, value);
+        let (zero, one) = (graph.number(0.0, Kind::Truth), graph.number(1.0, Kind::Truth));
+        let expected = graph.select(condition, zero, one);
+        assert_eq!(graph.deliberate(twice), Some(expected));
+        assert_eq!(graph.deliberate(condition), None);
+        let asked = graph.unary(Unary::IsMissing, value);
+        assert_eq!(graph.deliberate(asked), None);
     }
 
     #[test]

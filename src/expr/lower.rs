@@ -110,6 +110,11 @@ impl<'a> Lowerer<'a> {
         Self { inputs, graph: Graph::default(), slots: Vec::new(), named: Vec::new() }
     }
 
+    /// See [`Graph::deliberate`].
+    pub fn deliberate(&mut self, id: Id) -> Option<Id> {
+        self.graph.deliberate(id)
+    }
+
     pub fn finish(self) -> (Graph, Vec<(usize, usize)>) {
         (self.graph, self.slots)
     }

@@ -66,4 +66,9 @@ impl<'a> Machine<'a> {
     pub fn output(&self, number: usize) -> &[f64] {
         &self.registers[self.program.code.outputs[number]][..self.count]
     }
+
+    /// Whether the expression itself says, by a constant, that an output is missing: 1 where it does. `None` when it never does.
+    pub fn deliberate(&self, number: usize) -> Option<&[f64]> {
+        self.program.deliberate[number].map(|further| self.output(further))
+    }
 }

@@ -78,6 +78,8 @@ pub struct Output {
 pub struct Program {
     code: program::Code,
     outputs: Vec<Output>,
+    /// For each output, the number among all that are computed of what tells where it is missing on purpose.
+    deliberate: Vec<Option<usize>>,
     bands: Vec<(usize, usize)>,
 }
 
@@ -90,12 +92,13 @@ impl Program {
         let mut lowerer = Lowerer::new(inputs);
         let lowered =
             expressions.iter().map(|e| lowerer.expression(e.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let deliberate: Vec<Option<Id>> = lowered.iter().map(|l| lowerer.deliberate(l.id)).collect();
         let (graph, bands) = lowerer.finish();
-        let ids: Vec<Id> = lowered.iter().map(|l| l.id).collect();
+        let ids: Vec<Id> = lowered.iter().map(|l| l.id).chain(deliberate.iter().flatten().copied()).collect();
         let outputs = lowered.into_iter().map(|l| {
             let value = graph.get(l.id);
             let (mut slots, mut places) = (Vec::new(), Vec::new());
-            for id in needed(&graph, l.id) {
+            for id in graph.needed(&[l.id]) {
                 match graph.get(id).op {
                     Op::Load(slot) => slots.push(slot),
                     Op::Place(coordinate) => places.push(coordinate),
@@ -106,7 +109,9 @@ impl Program {
             Output { name: l.name, kind, range, may_miss, slots, places }
         });
         let outputs: Vec<Output> = outputs.collect();
-        Ok(Self { code: program::code(&graph, &ids), outputs, bands })
+        let mut further = outputs.len()..;
+        let deliberate = deliberate.into_iter().map(|d| d.and_then(|_| further.next())).collect();
+        Ok(Self { code: program::code(&graph, &ids), outputs, deliberate, bands })
     }
 
     /// What each expression gives.
@@ -128,18 +133,6 @@ impl Program {
     pub fn instructions(&self) -> usize {
         self.code.instructions.len()
     }
-}
-
-/// The values that one needs, itself included, each once, in the order of their numbers.
-fn needed(graph: &graph::Graph, id: Id) -> impl Iterator<Item = Id> + use<> {
-    let mut needs = vec![false; id + 1];
-    needs[id] = true;
-    for k in (0..=id).rev() {
-        if needs[k] {
-            graph.get(k).op.operands().for_each(|operand| needs[operand] = true);
-        }
-    }
-    (0..=id).filter(move |k| needs[*k])
 }
 
 #[cfg(test)]

@@ -130,6 +130,17 @@ fn later_expressions_use_the_names_of_earlier_ones() {
 }
 
 #[test]
+fn what_is_missing_on_purpose_is_told_apart() {
+    let texts = ["where(A > 5, nodata, 1 / A)", "A + 1"];
+    let program = Program::compile(&texts, &inputs()).expect("compiles");
+    let mut machine = Machine::new(&program);
+    machine.run(4, &mut Pixels(&program));
+    assert!(same(machine.output(0), &[NAN, NAN, NAN, NAN]));
+    assert!(same(machine.deliberate(0).expect("says so"), &[0.0, 1.0, 1.0, NAN]));
+    assert_eq!((machine.deliberate(1), program.outputs().len()), (None, 2));
+}
+
+#[test]
 fn an_equality_is_no_name() {
     assert_eq!(Program::compile(&["A==5"], &inputs()).expect("compiles").outputs()[0].name, None);
     assert_eq!(Program::compile(&["A>=5"], &inputs()).expect("compiles").outputs()[0].name, None);

@@ -18,197 +18,30 @@
 //! each block once. How much waits depends on the plan: with windows row by row about one row of blocks, with windows
 //! aligned to [`DatasetWriter::block`] nothing.
 
+mod spec;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use gdal::cpl::CslStringList;
 use gdal::version::VersionInfo;
-use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags, Metadata};
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use ndarray::{Array3, s};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::chunks::ChunkLayout;
-use super::pack::{Packed, PackedBlock, Packing};
+use super::pack::{Packed, PackedBlock};
 use super::packed::PackedFile;
 use super::validity::nodata_as;
 use super::{Description, raw, reason};
-use crate::block::{Block, Sample, SampleType, Samples, Validity, interleaved_slice, to_interleaved};
+use crate::block::{Block, Sample, Samples, Validity, interleaved_slice, to_interleaved};
 use crate::error::{Error, Result};
 use crate::pipeline::{Sink, side_by_side};
 use crate::target::{Claim, Target, failed};
 use crate::window::{Size, Window};
 
-/// What to create. This is what travels to the writer thread.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DatasetSpec {
-    /// GDAL's short name of a format that can be created and written in any order, as one file; default `GTiff`.
-    pub driver: String,
-    /// Columns and rows.
-    pub size: Size,
-    /// Number of bands, all of one type.
-    pub bands: usize,
-    /// Type of the samples.
-    pub sample_type: SampleType,
-    /// Creation options of the driver, `KEY=VALUE`; default none.
-    pub creation_options: Vec<String>,
-    /// Geotransform in GDAL's order: x origin, x per column, x per row, y origin, y per column, y per row; default none.
-    pub geotransform: Option<[f64; 6]>,
-    /// The coordinate reference system as well-known text; default none.
-    pub wkt: Option<String>,
-    /// The value of pixels without data, also of those never written; default none, and zeros.
-    pub nodata: Option<f64>,
-    /// Names of the bands, in their order; default none.
-    pub band_names: Vec<Option<String>>,
-    /// Metadata items: names and values; default none.
-    pub metadata: Vec<(String, String)>,
-    /// Whether blocks are written in the order of their place, row by row, so that the bytes of the file do not depend on the
-    /// windows that come in; what comes before its turn waits in memory. Default no: as they are complete.
-    pub ordered: bool,
-    /// How its blocks are packed, for a GeoTIFF whose blocks GDAL is not to pack itself; default none.
-    pub packing: Option<Packing>,
-    /// Threads that read it back; default 1.
-    pub threads: usize,
-    /// What is read back before the raster gets its name; default every pixel.
-    pub verification: Verification,
-}
-
-/// What is read back from a raster that was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Verification {
-    /// Every pixel, which must be the one that was written. For formats and options that keep pixels as they are.
-    #[default]
-    Pixels,
-    /// Every pixel, whatever its value: for lossy compression.
-    Decoding,
-    /// Size, bands, types and georeferencing, but no pixels.
-    Structure,
-}
-
-impl DatasetSpec {
-    /// A GeoTIFF without georeferencing.
-    pub fn new(size: Size, bands: usize, sample_type: SampleType) -> Self {
-        Self {
-            driver: "GTiff".to_owned(),
-            size,
-            bands,
-            sample_type,
-            creation_options: Vec::new(),
-            geotransform: None,
-            wkt: None,
-            nodata: None,
-            band_names: Vec::new(),
-            metadata: Vec::new(),
-            ordered: false,
-            packing: None,
-            threads: 1,
-            verification: Verification::default(),
-        }
-    }
-
-    fn pixel_bytes(&self) -> usize {
-        self.bands * self.sample_type.bytes()
-    }
-
-    /// # Errors
-    /// [`Error::Usage`] for what no driver could create.
-    fn check(&self) -> Result<()> {
-        if self.size.area() == 0 || self.bands == 0 {
-            return Err(Error::Usage("a raster without pixels cannot be written".to_owned()));
-        }
-        match self.creation_options.iter().find(|o| o.find('=').is_none_or(|at| at == 0)) {
-            Some(option) => Err(Error::Usage(format!("creation option '{option}': give KEY=VALUE"))),
-            None => Ok(()),
-        }
-    }
-
-    /// Creates the dataset with everything that has to be said before the first pixel.
-    fn create(&self, path: &Path, native_int8: bool) -> Result<Dataset, String> {
-        let driver = DriverManager::get_driver_by_name(&self.driver).map_err(|e| reason(&e))?;
-        let mut options = CslStringList::new();
-        for option in &self.creation_options {
-            options.add_string(option).map_err(|e| reason(&e))?;
-        }
-        if self.packing.is_some() {
-            options.add_string("SPARSE_OK=TRUE").map_err(|e| reason(&e))?;
-        }
-        if self.sample_type == SampleType::I8 && !native_int8 {
-            options.add_string("PIXELTYPE=SIGNEDBYTE").map_err(|e| reason(&e))?;
-        }
-        let samples = (self.sample_type, native_int8);
-        let mut dataset = raw::create(&driver, path, self.size, self.bands, samples, &options)?;
-        if let Some(geotransform) = &self.geotransform {
-            dataset.set_geo_transform(geotransform).map_err(|e| reason(&e))?;
-        }
-        if let Some(wkt) = &self.wkt {
-            dataset.set_projection(wkt).map_err(|e| reason(&e))?;
-        }
-        if self.nodata.is_some() {
-            for band in 1..=self.bands {
-                let mut band = dataset.rasterband(band).map_err(|e| reason(&e))?;
-                band.set_no_data_value(self.nodata).map_err(|e| reason(&e))?;
-            }
-        }
-        for (name, value) in &self.metadata {
-            dataset.set_metadata_item(name, value, "").map_err(|e| reason(&e))?;
-        }
-        for (number, name) in self.names() {
-            let mut band = dataset.rasterband(number).map_err(|e| reason(&e))?;
-            band.set_description(name).map_err(|e| reason(&e))?;
-        }
-        Ok(dataset)
-    }
-
-    /// The bands that have names, by their 1-based numbers.
-    fn names(&self) -> impl Iterator<Item = (usize, &str)> {
-        let names = self.band_names.iter().take(self.bands).enumerate();
-        names.filter_map(|(i, name)| Some((i + 1, name.as_deref()?)))
-    }
-
-    /// Holds what a dataset says of itself against what was asked for.
-    fn compare(&self, found: &Description) -> Result<(), String> {
-        let differs = |what: &str, found: String, wanted: String| {
-            Err(format!("it reads back with {what} {found} instead of {wanted}"))
-        };
-        if found.size != self.size {
-            let text = |s: Size| format!("{} × {}", s.width, s.height);
-            return differs("a size of", text(found.size), text(self.size));
-        }
-        if found.bands.len() != self.bands {
-            return differs("a number of bands of", found.bands.len().to_string(), self.bands.to_string());
-        }
-        let other = |t: &&Option<SampleType>| **t != Some(self.sample_type);
-        if let Some(position) = found.types.iter().position(|t| other(&t)) {
-            let name = found.bands[position].sample_type.clone();
-            return differs("samples of type", name, self.sample_type.name().to_owned());
-        }
-        let value = |n: Option<f64>| for_sample_type!(self.sample_type, T => n.and_then(nodata_as::<T>).map(|n| n.to_f64().to_bits()));
-        if let Some(band) = found.bands.iter().find(|b| value(b.nodata) != value(self.nodata)) {
-            let text = |n: Option<f64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
-            return differs("a nodata value of", text(band.nodata), text(self.nodata));
-        }
-        for (number, name) in self.names() {
-            let own = found.bands[number - 1].description.as_deref().unwrap_or_default();
-            if own != name {
-                return differs("a band named", format!("'{own}'"), format!("'{name}'"));
-            }
-        }
-        let place = &found.georeferencing;
-        let identity = [0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
-        let (wanted, got) = (self.geotransform.unwrap_or(identity), place.geotransform.unwrap_or(identity));
-        // A format may keep the origin at a pixel's centre or its numbers as text: a millionth of a pixel is granted.
-        let pixel = [1, 2, 4, 5].map(|i: usize| wanted[i].abs()).into_iter().fold(0.0, f64::max);
-        let close = wanted.iter().zip(got).all(|(w, g)| (w - g).abs() <= pixel * 1e-6);
-        if !close {
-            return differs("a geotransform of", format!("{got:?}"), format!("{wanted:?}"));
-        }
-        if self.wkt.is_some() && place.wkt.is_none() {
-            return Err("it reads back without its coordinate reference system".to_owned());
-        }
-        Ok(())
-    }
-}
+pub use spec::{DatasetSpec, Overviews, Verification};
 
 /// What a finished raster holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -416,6 +249,10 @@ impl DatasetWriter {
             .map_or(Ok(()), PackedFile::finish)
             .map_err(|e| unwritten(&claim, "cannot be completed", &e))?;
         dataset.close().map_err(|e| unwritten(&claim, "cannot be completed", &e))?;
+        if let Some(overviews) = &spec.overviews {
+            checked(|| overviews.build(claim.partial()))
+                .map_err(|e| unwritten(&claim, "cannot get overviews", &e))?;
+        }
         file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))?;
         let bytes = file.metadata().map_err(|e| failed(claim.partial(), "cannot be inspected", &e))?.len();
         // Row by row, so that the blocks of the file are decoded once.

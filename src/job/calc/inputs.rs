@@ -97,6 +97,7 @@ impl Looked {
         } else {
             limits(sample_type, description.bits)
         };
+        let range = without(range, self.nodata(number, job));
         let masked = job.policy == NodataPolicy::Propagate
             && (self.nodata(number, job).is_some()
                 || description.mask == MaskKind::PerDataset
@@ -123,6 +124,15 @@ impl Looked {
         }
         let value = self.description.bands[number - 1].nodata?;
         for_sample_type!(self.description.types[number - 1]?, T => nodata_as::<T>(value).map(T::to_f64))
+    }
+}
+
+/// A range of integers without a value at its end, which no sample with data has.
+fn without(range: Range, value: Option<f64>) -> Range {
+    match value {
+        Some(value) if value == range.low && range.low < range.high => Range::new(value + 1.0, range.high),
+        Some(value) if value == range.high && range.low < range.high => Range::new(range.low, value - 1.0),
+        _ => range,
     }
 }
 
@@ -153,6 +163,15 @@ mod tests {
     fn inputs_without_a_name_have_letters_by_position() {
         let found = names(&[input(None), input(Some("nir")), input(None)]);
         assert_eq!(found.expect("names"), ["A", "nir", "C"]);
+    }
+
+    #[test]
+    fn samples_with_data_never_have_the_value_for_none() {
+        let bytes = Range::new(0.0, 255.0);
+        assert_eq!(without(bytes, Some(0.0)), Range::new(1.0, 255.0));
+        assert_eq!(without(bytes, Some(255.0)), Range::new(0.0, 254.0));
+        assert_eq!(without(bytes, Some(7.0)), bytes);
+        assert_eq!(without(Range::ALL, Some(f64::NAN)), Range::ALL);
     }
 
     #[test]

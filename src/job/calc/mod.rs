@@ -29,7 +29,7 @@ use crate::block::{Block, SampleType};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
 use crate::raster::chunks::ChunkCache;
-use crate::raster::writer::{Verification, WrittenRaster};
+use crate::raster::writer::{Overviews, Verification, WrittenRaster};
 use crate::raster::{DatasetSpec, DatasetWriter, Packed, SourceSpec};
 use crate::resampling::Resampling;
 use crate::target::{Shape, Target};
@@ -78,6 +78,18 @@ pub enum Nodata {
     Value(f64),
 }
 
+/// Whether the output has overviews, and how they are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OverviewChoice {
+    /// It has none.
+    #[default]
+    None,
+    /// By average of numbers, nearest of truth values and integers.
+    Auto,
+    /// By this method.
+    By(Resampling),
+}
+
 /// A calculation: inputs, expressions and output. [`CalcJob::new`] holds every default.
 #[derive(Debug, Clone)]
 pub struct CalcJob {
@@ -106,6 +118,8 @@ pub struct CalcJob {
     pub driver: String,
     /// Creation options, `KEY=VALUE`.
     pub creation_options: Vec<String>,
+    /// Whether the output has overviews, for a GeoTIFF.
+    pub overviews: OverviewChoice,
     /// Metadata items of the output.
     pub metadata: Vec<(String, String)>,
     /// Fail when a result does not fit its type, is the value for no data, or is undefined.
@@ -137,6 +151,7 @@ impl CalcJob {
             sample_type: None,
             driver: "GTiff".to_owned(),
             creation_options: Vec::new(),
+            overviews: OverviewChoice::default(),
             metadata: Vec::new(),
             strict: false,
             window: None,
@@ -173,6 +188,7 @@ impl CalcJob {
             band_names: plan.band_names.clone(),
             metadata: self.metadata.clone(),
             ordered: true,
+            overviews: plan.overviews.map(|method| Overviews::halving(plan.grid.size, method)),
             packing: plan.storage.packing,
             threads: self.threads,
             verification: if lossy { Verification::Decoding } else { Verification::Pixels },

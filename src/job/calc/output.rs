@@ -118,6 +118,7 @@ fn spare(sample_type: SampleType, range: Range) -> f64 {
         {
             limits.low
         }
+        _ if range.high >= limits.high && range.low > limits.low => limits.low,
         _ => limits.high,
     }
 }
@@ -291,6 +292,7 @@ mod tests {
         assert_eq!(one(Kind::Truth, 0.0, 1.0, false), ("Byte", None));
         assert_eq!(one(Kind::Integer, 0.0, 255.0, false), ("Byte", None));
         assert_eq!(one(Kind::Integer, 0.0, 255.0, true), ("UInt16", Some(65_535.0)));
+        assert_eq!(one(Kind::Integer, 1.0, 255.0, true), ("Byte", Some(0.0)));
         assert_eq!(one(Kind::Integer, -255.0, 255.0, true), ("Int16", Some(-32_768.0)));
         assert_eq!(one(Kind::Integer, -32_768.0, 0.0, true), ("Int16", Some(32_767.0)));
         assert_eq!(one(Kind::Integer, -65_535.0, 65_535.0, true), ("Int32", Some(-2_147_483_648.0)));

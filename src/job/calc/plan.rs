@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::grid::{Grid, Placement};
 use super::inputs::{self, Looked};
 use super::output::{Form, Storage, gdal_name};
-use super::{CalcJob, NodataPolicy, budget};
+use super::{CalcJob, NodataPolicy, OverviewChoice, budget};
 use crate::block::SampleType;
 use crate::error::{Error, Result};
 use crate::expr::{Coordinate, Kind, Program};
@@ -68,6 +68,8 @@ pub struct Plan {
     pub slots: Vec<Slot>,
     /// How layers on other grids are resampled.
     pub resampling: Resampling,
+    /// How overviews are made, if there are to be any.
+    pub overviews: Option<Resampling>,
     /// Type and value for no data of the output.
     pub form: Form,
     /// How the output is stored.
@@ -122,6 +124,19 @@ impl Plan {
         let (layers, slots) = layers(job, &looked, &program);
         let form = Form::new(job, program.outputs(), is_fine(&program, &looked))?;
         let storage = Storage::new(job, form, grid.size, program.outputs().len())?;
+        if job.overviews != OverviewChoice::None && storage.driver != "GTiff" {
+            return Err(Error::Usage(format!(
+                "--overviews: only a GTiff has them here, not {}",
+                storage.driver
+            )));
+        }
+        let numbers = program.outputs().iter().any(|o| o.kind == Kind::Number);
+        let overviews = match job.overviews {
+            OverviewChoice::None => None,
+            OverviewChoice::Auto if numbers => Some(Resampling::Average),
+            OverviewChoice::Auto => Some(Resampling::Nearest),
+            OverviewChoice::By(method) => Some(method),
+        };
         let mut plan = Self {
             band_names: band_names(job, &program, &storage),
             grid,
@@ -129,6 +144,7 @@ impl Plan {
             layers,
             slots,
             resampling: job.resampling.unwrap_or(Resampling::Nearest),
+            overviews,
             form,
             storage,
             window: Size::new(0, 0),
@@ -172,6 +188,11 @@ impl Plan {
             && let Some(value) = nodata
         {
             self.guesses.push(format!("--nodata {value}"));
+        }
+        if job.overviews == OverviewChoice::Auto
+            && let Some(method) = self.overviews
+        {
+            self.guesses.push(format!("--overview-resampling {method}"));
         }
         let warped = self.layers.iter().any(|l| matches!(l.placement, Placement::Warped { .. }));
         if job.resampling.is_none() && warped {

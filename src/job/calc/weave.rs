@@ -117,6 +117,9 @@ impl<'a> Loom<'a> {
                     let mut missing = Vec::new();
                     cast_each(values, &mut place, nodata, empty, &mut misfits, |i| missing.push(i));
                     tally.missing += missing.len() as u64;
+                    if let Some(said) = machine.deliberate(band) {
+                        missing.retain(|i| said[*i] != 1.0);
+                    }
                     tally.undefined += self.undefined(band, &missing, count, feed);
                 }
                 tally.clamped += misfits.clamped;

@@ -106,7 +106,11 @@ fn what_has_no_result_is_counted_apart_from_what_has_no_data() {
     let spec = Spec { nodata: Some(-1.0), ..utm((5, 1), 0.0, 0.0) };
     let input = raster::<f32>(dir.path(), "in.tif", &spec, vec![vec![-1.0, 0.0, f32::NAN, 4.0, -8.0]]);
     let out = dir.path().join("out.tif");
-    let report = calc(&[&input], &out, &["-e", "1 / A", "-e", "sqrt(A)", "-e", "A > 0 ? log(A) : 0"]);
+    let report = calc(
+        &[&input],
+        &out,
+        &["-e", "1 / A", "-e", "sqrt(A)", "-e", "A > 0 ? log(A) : 0", "-e", "A > 0 ? nodata : 1 / A"],
+    );
     let counts = |k: usize| (report["bands"][k]["missing"].clone(), report["bands"][k]["undefined"].clone());
     assert_eq!(counts(0), (3.into(), 1.into()));
     assert_eq!(counts(1), (3.into(), 1.into()));
@@ -114,7 +118,7 @@ fn what_has_no_result_is_counted_apart_from_what_has_no_data() {
     assert_eq!(counts(2), (2.into(), 0.into()));
     let warnings = report["warnings"].as_array().expect("warnings");
     assert!(
-        warnings.len() == 2 && warnings[0].as_str().is_some_and(|w| w.contains("division by zero")),
+        warnings.len() == 3 && warnings[0].as_str().is_some_and(|w| w.contains("division by zero")),
         "{report}"
     );
 }

@@ -47,7 +47,7 @@ fn a_band_keeps_its_pixels_when_it_is_only_copied() {
     let dir = scratch();
     for (file, gdal_type) in [
         ("rgb.tif", "Byte"),
-        ("int16.tif", "Int32"),
+        ("int16.tif", "Int16"),
         ("striped.tif", "Byte"),
         ("dem.tif", "Float32"),
         ("bits1.tif", "Byte"),
@@ -116,6 +116,28 @@ fn names_of_inputs_and_bands_are_understood() {
         assert_eq!(run.code, Some(0), "{args:?}: {}", run.err);
         assert_eq!(band(&out, 1), [31.0, 42.0], "{args:?}");
     }
+}
+
+#[test]
+fn overviews_are_those_of_gdaladdo() {
+    let dir = scratch();
+    let (input, ours, theirs) =
+        (testdata("rgb.tif"), dir.path().join("ours.tif"), dir.path().join("theirs.tif"));
+    let options = ["-e", "A[1] / A[2]", "--co", "TILED=YES", "--co", "COMPRESS=DEFLATE"];
+    calc(&[&input], &theirs, &options);
+    calc(&[&input], &ours, &[&options[..], &["--overviews"]].concat());
+    succeed(Command::new("gdaladdo").args(["-q", "-r", "average"]).arg(&theirs).args(["2", "4"]));
+    let checksums = |path: &Path| {
+        let seen = succeed(Command::new("gdalinfo").args(["-json", "-checksum"]).arg(path));
+        let seen: Value = serde_json::from_str(&seen).expect("JSON");
+        (seen["bands"][0]["checksum"].clone(), seen["bands"][0]["overviews"].clone())
+    };
+    let found = checksums(&ours);
+    assert_eq!(found, checksums(&theirs));
+    assert_eq!(found.1.as_array().map(Vec::len), Some(2));
+    let other = dir.path().join("other.img");
+    let run = attempt(&[&input], &other, &["-e", "A", "-f", "HFA", "--overviews", "--quiet"]);
+    assert!(run.failure(2).contains("--overviews"), "{run:?}");
 }
 
 #[test]
