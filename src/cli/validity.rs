@@ -17,6 +17,7 @@ use super::parse::{self, NodataValues, Tuples};
 /// Options about the extent and about pixels without data, as they are written.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Extent and pixels without data")]
+#[allow(clippy::struct_excessive_bools)] // they mirror flags
 pub struct ValidityArgs {
     /// Make tiles only within this extent.
     #[arg(long, value_name = "W,S,E,N", value_parser = parse::bbox, allow_hyphen_values = true)]

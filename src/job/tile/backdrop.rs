@@ -81,7 +81,7 @@ impl Backdrop {
     /// # Errors
     /// Those of [`Backdrop::tile`].
     pub fn under(&self, z: u8, window: Window, made: Option<Block>) -> Result<Option<Block>> {
-        let side = self.about.picture.width as i64;
+        let side = i64::from(self.about.picture.width);
         let mut below = Assembly::uncovered(window, SampleType::U8, BANDS);
         let mut found = false;
         let last = (1i64 << z) * side;

@@ -292,7 +292,7 @@ impl TileJob {
         }
         self.masking.validate(self)?;
         self.values.as_ref().map_or(Ok(()), |values| values.validate(self))?;
-        self.update.map_or(Ok(()), |update| update.validate(self))?;
+        self.update.map_or(Ok(()), |_| Update::validate(self))?;
         for page in &self.webviewers {
             self.accepts(*page)?;
         }

@@ -42,7 +42,7 @@ impl Update {
     ///
     /// # Errors
     /// [`Error::Usage`].
-    pub(super) fn validate(&self, job: &TileJob) -> Result<()> {
+    pub(super) fn validate(job: &TileJob) -> Result<()> {
         let others = [
             (job.bbox.is_some(), "--bbox"),
             (job.resume, "--resume"),
@@ -83,7 +83,7 @@ impl Update {
         if !matches!(side, 256 | 512) {
             return usage(format!("has tiles of {side} pixels; tiles are made with 256 or 512"));
         }
-        let lossy = self.is_lossy(store.as_ref())?;
+        let lossy = is_lossy(store.as_ref())?;
         if lossy && !self.allow_generation_loss {
             return usage(
                 "is lossy: tiles beside the box would be decoded and encoded once more in lower levels. Say \
@@ -113,18 +113,19 @@ impl Update {
         job.webviewers.extend(missing);
         Ok((job, Updated { backdrop: Backdrop::new(store.as_ref()), tiles }))
     }
+}
 
-    fn is_lossy(&self, store: &dyn TileStore) -> Result<bool> {
-        Ok(match store.info().format {
-            TileFormat::Png | TileFormat::Tiff => false,
-            TileFormat::Jpeg => true,
-            // The first part of a lossless file, unless there are parts beside the picture.
-            TileFormat::Webp => {
-                let bytes = store.tile(store.about().first)?.unwrap_or_default();
-                bytes.get(12..16) != Some(b"VP8L")
-            }
-        })
-    }
+/// Whether a set is in a format that loses something.
+fn is_lossy(store: &dyn TileStore) -> Result<bool> {
+    Ok(match store.info().format {
+        TileFormat::Png | TileFormat::Tiff => false,
+        TileFormat::Jpeg => true,
+        // The first part of a lossless file, unless there are parts beside the picture.
+        TileFormat::Webp => {
+            let bytes = store.tile(store.about().first)?.unwrap_or_default();
+            bytes.get(12..16) != Some(b"VP8L")
+        }
+    })
 }
 
 impl Updated {
