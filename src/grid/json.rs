@@ -6,9 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::MAX_ZOOM;
-use super::matrix::{
-    COLUMN_BITS, METRES_PER_DEGREE, PAPER_PIXEL, ROW_BITS, TileMatrix, TileMatrixSet, World,
-};
+use super::matrix::{COLUMN_BITS, PAPER_PIXEL, ROW_BITS, TileMatrix, TileMatrixSet, World};
 use super::registry::variable_width;
 
 /// Matrices that are read at most.
@@ -25,6 +23,9 @@ const AGREE: f64 = 1e-4;
 
 /// And up to which they are one number.
 const SAME: f64 = 1e-12;
+
+/// Units of more metres are angles.
+const MOST_METRES: f64 = 1e4;
 
 /// In which order a definition tells coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -367,7 +368,7 @@ impl TileMatrixSet {
     /// The set as a document of version 2.0.
     pub fn to_json(&self) -> Value {
         let ordered = |west: f64, north: f64| if self.north_first { [north, west] } else { [west, north] };
-        let axes = match (self.metres == METRES_PER_DEGREE, self.north_first) {
+        let axes = match (self.metres > MOST_METRES, self.north_first) {
             (true, false) => ["Lon", "Lat"],
             (true, true) => ["Lat", "Lon"],
             (false, false) => ["X", "Y"],

@@ -14,7 +14,7 @@ use crate::window::Window;
 pub(super) const PAPER_PIXEL: f64 = 0.28e-3;
 
 /// Metres of a degree of longitude on the equator of WGS 84.
-pub(super) const METRES_PER_DEGREE: f64 = WEB_MERCATOR_HALF / 180.0;
+pub(crate) const METRES_PER_DEGREE: f64 = WEB_MERCATOR_HALF / 180.0;
 
 /// Columns of a level at most: 2 to the power of this. What addresses in a container's order have room for.
 pub(crate) const COLUMN_BITS: u32 = 30;

@@ -13,7 +13,7 @@ mod registry;
 use std::sync::Arc;
 
 pub use json::{AxisOrder, Definition};
-pub(crate) use matrix::{COLUMN_BITS, ROW_BITS};
+pub(crate) use matrix::{COLUMN_BITS, METRES_PER_DEGREE, ROW_BITS};
 pub use matrix::{PixelGrid, TileMatrix, TileMatrixSet, World};
 pub use registry::{names, registered};
 

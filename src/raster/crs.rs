@@ -6,7 +6,9 @@ use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef};
 
 use super::{raw, reason};
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, Definition, TileMatrixSet, World, latitude, longitude, mercator};
+use crate::grid::{
+    Bounds, Definition, METRES_PER_DEGREE, TileMatrixSet, World, latitude, longitude, mercator,
+};
 use crate::warp::coords::Position;
 use crate::warp::footprint::{Way, footprint};
 use crate::window::Size;
@@ -88,6 +90,9 @@ pub struct Plane {
     /// The part of it that stands for the Earth.
     pub world: World,
 }
+
+/// Semi-major axis of WGS 84, in metres.
+const WGS_84: f64 = 6_378_137.0;
 
 /// What GDAL is told for Web Mercator.
 const WEB_MERCATOR: &str = "EPSG:3857";
@@ -272,7 +277,14 @@ pub fn settle(definition: &Definition, name: &str) -> Result<TileMatrixSet, Stri
     if !(6.3e6..6.45e6).contains(&radius) {
         return Err(format!("is of another celestial body ('{short}', radius {:.0} km)", radius / 1000.0));
     }
-    let metres = if srs.is_geographic() { radius * srs.angular_units() } else { srs.linear_units() };
+    let metres = if srs.is_geographic() {
+        // Of degrees, whose number of radians is often cut off, and of other units.
+        let degrees = srs.angular_units().to_degrees();
+        let degrees = if (degrees - 1.0).abs() < 1e-9 { 1.0 } else { degrees };
+        radius / WGS_84 * METRES_PER_DEGREE * degrees
+    } else {
+        srs.linear_units()
+    };
     if !(metres.is_finite() && metres > 0.0) {
         return Err(format!("has a CRS without a unit of length, '{short}'"));
     }
