@@ -32,7 +32,16 @@ impl FolderSink {
     pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo, pages: Vec<Webviewer>) -> Self {
         let written = Written { min_zoom: MAX_ZOOM, ..Written::default() };
         let flusher = depot.as_files().and_then(|files| Flusher::start(files.root()));
-        Self { claim, depot, info, pages, limits: Limits::default(), written, flusher, _writer_thread: PhantomData }
+        Self {
+            claim,
+            depot,
+            info,
+            pages,
+            limits: Limits::default(),
+            written,
+            flusher,
+            _writer_thread: PhantomData,
+        }
     }
 
     /// The files beside the tiles: their names and texts.

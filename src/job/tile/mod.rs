@@ -245,6 +245,10 @@ impl TileJob {
                 self.target.path.display()
             )));
         }
+        if self.tiles.format() == TileFormat::Tiff {
+            let text = "--webviewer: browsers show no GeoTIFF tiles; make pictures (-f png, jpg or webp)";
+            return Err(Error::Usage(text.to_owned()));
+        }
         let placed = self.tiling != TilingScheme::Raster;
         let shows = page.shows(placed, self.terrain.is_some(), self.scheme);
         shows.map_err(|why| Error::Usage(format!("--webviewer {}: it {why}", page.name())))
