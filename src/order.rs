@@ -1,6 +1,6 @@
 //! The orders in which containers keep their tiles, each as numbers that sort by it.
 
-use crate::grid::{MAX_ZOOM, TileCoord};
+use crate::grid::{COLUMN_BITS, Grid, MAX_ZOOM, ROW_BITS, TileCoord};
 
 /// An order of tiles. All begin with the lowest zoom level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,18 +9,31 @@ pub(crate) enum Order {
     Columns,
     /// By zoom level, column, and row counted from the north: the order of XYZ names.
     Names,
+    /// The same, for grids whose levels are no squares of tiles: up to 2³⁰ columns of 2²⁹ rows.
+    Wide,
     /// By zoom level and position on the Hilbert curve: the order of PMTiles.
     Hilbert,
 }
 
 impl Order {
+    /// The order of names, for tiles of a grid.
+    pub(crate) fn names(grid: &Grid) -> Self {
+        if grid.set().is_some() { Self::Wide } else { Self::Names }
+    }
+
     /// The place of a tile in this order. `None` when the address is outside of its level's matrix.
     pub(crate) fn key(self, tile: TileCoord) -> Option<u64> {
         let TileCoord { z, x, y } = tile;
+        if self == Self::Wide {
+            let fits = z <= MAX_ZOOM && x >> COLUMN_BITS == 0 && y >> ROW_BITS == 0;
+            let place = (u64::from(z) << COLUMN_BITS | u64::from(x)) << ROW_BITS;
+            return fits.then_some(place | u64::from(y));
+        }
         if z > MAX_ZOOM || x >> z != 0 || y >> z != 0 {
             return None;
         }
         match self {
+            Self::Wide => None,
             Self::Columns => Some(tiles_above(z) + (u64::from(x) << z) + u64::from(tile.tms_y())),
             Self::Names => Some(tiles_above(z) + (u64::from(x) << z) + u64::from(y)),
             Self::Hilbert => {
@@ -39,6 +52,12 @@ impl Order {
                 let row = rest & ((1 << z) - 1);
                 let tile = TileCoord::new(z, (rest >> z) as u32, row as u32);
                 if self == Self::Names { tile } else { TileCoord { y: tile.tms_y(), ..tile } }
+            }
+            Self::Wide => {
+                let below = |bits: u32| (1u64 << bits) - 1;
+                let column = key >> ROW_BITS & below(COLUMN_BITS);
+                let row = key & below(ROW_BITS);
+                TileCoord::new((key >> (COLUMN_BITS + ROW_BITS)) as u8, column as u32, row as u32)
             }
             Self::Hilbert => ::pmtiles::TileId::new(key).map_or(TileCoord::new(0, 0, 0), |id| {
                 let tile = ::pmtiles::TileCoord::from(id);
@@ -69,6 +88,12 @@ mod tests {
             assert_eq!(order.key(TileCoord::new(1, 2, 0)), None);
             assert_eq!(order.key(TileCoord::new(31, 0, 0)), None);
         }
+        for coord in [(0, 1, 0), (3, 15, 7), (29, (1 << 30) - 1, (1 << 29) - 1), (30, 5, 6)] {
+            let coord = TileCoord::new(coord.0, coord.1, coord.2);
+            assert_eq!(Order::Wide.key(coord).map(|key| Order::Wide.tile(key)), Some(coord));
+        }
+        assert_eq!(Order::Wide.key(TileCoord::new(29, 0, 1 << 29)), None);
+        assert!(Order::Wide.key(TileCoord::new(2, 9, 9)) < Order::Wide.key(TileCoord::new(3, 0, 0)));
         let south = Order::Columns.key(TileCoord::new(3, 2, 7));
         assert!(south < Order::Columns.key(TileCoord::new(3, 2, 6)));
         assert!(Order::Names.key(TileCoord::new(3, 2, 6)) < Order::Names.key(TileCoord::new(3, 2, 7)));

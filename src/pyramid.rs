@@ -25,12 +25,14 @@ pub struct TileRange {
 }
 
 impl TileRange {
-    /// The tiles of a level with tiles of `tile_size` pixels that a window of its pixels touches.
-    pub fn touching(window: &Window, z: u8, tile_size: usize) -> Self {
-        let limit = 1i64 << z;
-        let first = |v: i64| v.div_euclid(tile_size as i64).clamp(0, limit) as u32;
-        let last = |v: i64| (-(-v).div_euclid(tile_size as i64)).clamp(0, limit) as u32;
-        Self { x: first(window.x)..last(window.right()), y: first(window.y)..last(window.bottom()) }
+    /// The tiles of a level of so many columns and rows, with tiles of `tile_size` pixels, that a window of its pixels touches.
+    pub fn touching(window: &Window, (columns, rows): (u32, u32), tile_size: usize) -> Self {
+        let first = |v: i64, limit: u32| v.div_euclid(tile_size as i64).clamp(0, limit.into()) as u32;
+        let last = |v: i64, limit: u32| (-(-v).div_euclid(tile_size as i64)).clamp(0, limit.into()) as u32;
+        Self {
+            x: first(window.x, columns)..last(window.right(), columns),
+            y: first(window.y, rows)..last(window.bottom(), rows),
+        }
     }
 
     fn parent(&self, levels: u8) -> Self {
@@ -44,32 +46,44 @@ impl TileRange {
     }
 }
 
-/// Which tiles exist at which level.
+/// A level that is made from the sources, and those below it that are made of it.
 #[derive(Debug, Clone)]
-pub struct Pyramid {
+pub struct Cascade {
     base: u8,
+    max: u8,
     min: u8,
     span: u8,
+    shift: u8,
+    /// Columns and rows of the base level.
+    matrix: (u32, u32),
     /// The tiles of each level from the base upwards.
     levels: Vec<Region>,
 }
 
-impl Pyramid {
-    /// The tiles over `ranges` of level `base`, down to level `min`. Metatiles hold 2^`span` tiles along each side, fewer when
-    /// the whole level is smaller. `None` when no range holds a tile, or `min` is above `base`.
-    pub fn new(base: u8, min: u8, span: u8, ranges: &[TileRange]) -> Option<Self> {
+impl Cascade {
+    /// The tiles over `ranges` of level `base`, which has so many columns and rows, down to level `min`. Metatiles hold 2^`span` tiles
+    /// along each side. `None` when no range holds a tile, or `min` or the metatiles' roots lie beyond the levels there are.
+    ///
+    /// All levels are written, each as the zoom level of its number, until [`Cascade::written`] says otherwise.
+    pub fn new(base: u8, min: u8, span: u8, matrix: (u32, u32), ranges: &[TileRange]) -> Option<Self> {
         let tiles = Region::of(ranges);
-        if tiles.is_empty() || min > base {
+        if tiles.is_empty() || min > base || span > base {
             return None;
         }
         let mut levels = vec![tiles];
-        for _ in 0..base {
+        for _ in min.min(base - span)..base {
             levels.extend(levels.last().map(|below| below.parent(1)));
         }
-        Some(Self { base, min, span: span.min(base), levels })
+        Some(Self { base, max: base, min, span, shift: 0, matrix, levels })
     }
 
-    /// The level that is made from the source.
+    /// The same cascade, of which no level above `max` is written, and the others as the zoom levels `shift` below their numbers.
+    #[must_use]
+    pub fn written(self, max: u8, shift: u8) -> Self {
+        Self { max, shift, ..self }
+    }
+
+    /// The level that is made from the sources.
     pub fn base(&self) -> u8 {
         self.base
     }
@@ -84,9 +98,79 @@ impl Pyramid {
         self.base - self.span
     }
 
+    /// Columns and rows of a level.
+    fn matrix(&self, z: u8) -> (u32, u32) {
+        let up = u32::from(self.base.saturating_sub(z)).min(31);
+        let halved = |tiles: u32| ((u64::from(tiles) + (1 << up) - 1) >> up) as u32;
+        (halved(self.matrix.0), halved(self.matrix.1))
+    }
+
+    /// The number of the lowest level, whether there is a tile of it or only metatiles' roots.
+    fn lowest(&self) -> u8 {
+        self.min.min(self.root())
+    }
+
+    /// The tiles of a level.
+    fn level(&self, z: u8) -> Option<&Region> {
+        self.levels.get(usize::from(self.base.checked_sub(z)?))
+    }
+}
+
+/// Which tiles exist at which level.
+#[derive(Debug, Clone)]
+pub struct Pyramid {
+    /// Coarse to fine.
+    cascades: Vec<Cascade>,
+}
+
+impl Pyramid {
+    /// The tiles over `ranges` of level `base` of a quadtree, down to level `min`. Metatiles hold 2^`span` tiles along each side, fewer
+    /// when the whole level is smaller. `None` when no range holds a tile, or `min` is above `base`.
+    pub fn new(base: u8, min: u8, span: u8, ranges: &[TileRange]) -> Option<Self> {
+        let side = 1u32 << base.min(31);
+        Self::of(vec![Cascade::new(base, min, span.min(base), (side, side), ranges)?])
+    }
+
+    /// The tiles of several cascades, coarse to fine. `None` when there are none, or when levels of two have the same number.
+    pub fn of(cascades: Vec<Cascade>) -> Option<Self> {
+        let apart = cascades.windows(2).all(|pair| pair[0].base < pair[1].lowest());
+        (apart && !cascades.is_empty()).then_some(Self { cascades })
+    }
+
+    /// The cascades, coarse to fine.
+    pub fn cascades(&self) -> &[Cascade] {
+        &self.cascades
+    }
+
+    /// The position of the cascade that a level belongs to.
+    pub fn number(&self, z: u8) -> usize {
+        self.cascades.partition_point(|c| c.base < z).min(self.cascades.len() - 1)
+    }
+
+    /// The cascade that a level belongs to.
+    pub fn cascade(&self, z: u8) -> &Cascade {
+        &self.cascades[self.number(z)]
+    }
+
+    /// The zoom level as which a level is written; `None` for one that is not.
+    pub fn zoom(&self, z: u8) -> Option<u8> {
+        let cascade = self.cascade(z);
+        (cascade.min..=cascade.max).contains(&z).then(|| z - cascade.shift)
+    }
+
+    /// The levels that are written, coarse to fine.
+    pub fn written(&self) -> impl Iterator<Item = u8> + '_ {
+        self.cascades.iter().flat_map(|c| c.min..=c.max)
+    }
+
     /// Whether a tile may hold data.
     pub fn contains(&self, tile: TileCoord) -> bool {
         self.level(tile.z).is_some_and(|tiles| tiles.contains(tile.x, tile.y))
+    }
+
+    /// The tile one level up that covers a tile; `None` at the top of its cascade.
+    pub fn parent(&self, tile: TileCoord) -> Option<TileCoord> {
+        tile.parent().filter(|parent| parent.z >= self.cascade(tile.z).min)
     }
 
     /// How many tiles of a level may hold data.
@@ -96,32 +180,39 @@ impl Pyramid {
 
     /// The tiles of a level.
     fn level(&self, z: u8) -> Option<&Region> {
-        self.levels.get(usize::from(self.base.checked_sub(z)?))
+        self.cascade(z).level(z)
     }
 
-    /// All metatiles, each named by its root tile. They come in vertical swaths of `swath` metatiles, row by row
-    /// within a swath: so that neighbours find the source blocks they share still in memory.
+    /// All metatiles, each named by its root tile; those of the finest cascade first. They come in vertical swaths of `swath`
+    /// metatiles, row by row within a swath: so that neighbours find the source blocks they share still in memory.
     pub fn metatiles(&self, swath: u32) -> Vec<TileCoord> {
-        let root = self.root();
-        let roots = self.level(root).into_iter().flat_map(Region::ranges);
-        let mut all: Vec<TileCoord> = roots
-            .flat_map(|r| r.y.flat_map(move |y| r.x.clone().map(move |x| TileCoord::new(root, x, y))))
-            .collect();
-        all.sort_unstable_by_key(|t| (t.x / swath.max(1), t.y, t.x));
+        let mut all = Vec::new();
+        for cascade in self.cascades.iter().rev() {
+            let root = cascade.root();
+            let roots = cascade.level(root).into_iter().flat_map(Region::ranges);
+            let mut own: Vec<TileCoord> = roots
+                .flat_map(|r| r.y.flat_map(move |y| r.x.clone().map(move |x| TileCoord::new(root, x, y))))
+                .collect();
+            own.sort_unstable_by_key(|t| (t.x / swath.max(1), t.y, t.x));
+            all.append(&mut own);
+        }
         all
     }
 
     /// The pixels of a metatile at the base level.
     pub fn window(&self, metatile: TileCoord, tile_size: usize) -> Window {
-        metatile.window(tile_size << self.span)
+        metatile.window(tile_size << self.cascade(metatile.z).span)
     }
 
     /// Most nodes that can be waiting at once when metatiles come in swaths of `swath` columns, a bound to size
     /// memory by: half-finished rows across the swath, and one column of its finished nodes above it.
     pub fn most_waiting(&self, swath: u32) -> usize {
-        let levels = usize::from(self.root().saturating_sub(self.min));
-        let (columns, rows) = self.level(self.root()).map_or((0, 0), |r| (r.columns(), r.rows()));
-        (swath as usize).min(columns) * 2 + rows.div_ceil(swath.max(1) as usize) * 2 + levels * 4
+        let most = |c: &Cascade| {
+            let levels = usize::from(c.root().saturating_sub(c.min));
+            let (columns, rows) = c.level(c.root()).map_or((0, 0), |r| (r.columns(), r.rows()));
+            (swath as usize).min(columns) * 2 + rows.div_ceil(swath.max(1) as usize) * 2 + levels * 4
+        };
+        self.cascades.iter().map(most).max().unwrap_or(0)
     }
 
     fn children(&self, tile: TileCoord) -> [Option<TileCoord>; 4] {
@@ -154,7 +245,7 @@ impl<'a, B> Nursery<'a, B> {
     /// Reports a child: its pixels reduced to a quarter of the parent, or `None` when it is empty. The one that
     /// brings the last child gets the parent and all its quarters to go on with.
     pub fn arrive(&self, child: TileCoord, pixels: Option<B>) -> Option<(TileCoord, Quarters<B>)> {
-        let parent = child.parent().filter(|p| p.z >= self.pyramid.min)?;
+        let parent = self.pyramid.parent(child)?;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let node = waiting.entry(parent).or_insert_with(|| Waiting {
             missing: self.pyramid.children(parent).iter().flatten().count() as u8,
@@ -194,7 +285,7 @@ impl<'a, B> WideNursery<'a, B> {
         tile: TileCoord,
         mut part: impl FnMut(TileCoord) -> Option<B>,
     ) -> Vec<(TileCoord, Vec<B>)> {
-        if tile.z <= self.pyramid.min {
+        if self.pyramid.parent(tile).is_none() {
             return Vec::new();
         }
         let nodes = self.neighbourhood(tile);
@@ -233,25 +324,28 @@ impl<'a, B> WideNursery<'a, B> {
     /// The nodes above that need pixels of a tile: its parent and those the parent's neighbours that lie beside it.
     fn neighbourhood(&self, tile: TileCoord) -> Vec<TileCoord> {
         let z = tile.z - 1;
-        let last = ((1u64 << z) - 1) as u32;
-        let near = |v: u32| {
+        let (columns, rows) = self.pyramid.cascade(z).matrix(z);
+        let near = |v: u32, count: u32| {
             let own = v / 2;
             let other = if v.is_multiple_of(2) { own.checked_sub(1) } else { Some(own + 1) };
-            [Some(own), other.filter(|o| *o <= last)].into_iter().flatten()
+            [Some(own), other.filter(|o| *o < count)].into_iter().flatten()
         };
-        near(tile.y)
-            .flat_map(|y| near(tile.x).map(move |x| TileCoord::new(z, x, y)))
+        near(tile.y, rows)
+            .flat_map(|y| near(tile.x, columns).map(move |x| TileCoord::new(z, x, y)))
             .filter(|node| self.pyramid.contains(*node))
             .collect()
     }
 
     /// How many tiles a node needs pixels of.
     fn contributors(&self, node: TileCoord) -> u8 {
-        let last = (1i64 << (node.z + 1)) - 1;
-        let around =
-            |v: u32| (i64::from(v) * 2 - 1..=i64::from(v) * 2 + 2).filter(move |c| (0..=last).contains(c));
-        let tiles = around(node.y)
-            .flat_map(|y| around(node.x).map(move |x| TileCoord::new(node.z + 1, x as u32, y as u32)));
+        let (columns, rows) = self.pyramid.cascade(node.z).matrix(node.z + 1);
+        let around = |v: u32, count: u32| {
+            let limits = 0..i64::from(count);
+            (i64::from(v) * 2 - 1..=i64::from(v) * 2 + 2).filter(move |c| limits.contains(c))
+        };
+        let tiles = around(node.y, rows).flat_map(|y| {
+            around(node.x, columns).map(move |x| TileCoord::new(node.z + 1, x as u32, y as u32))
+        });
         tiles.filter(|t| self.pyramid.contains(*t)).count() as u8
     }
 }
@@ -347,10 +441,63 @@ mod tests {
 
     #[test]
     fn windows_touch_the_tiles_they_share_a_pixel_with() {
-        let touching = |w: Window| TileRange::touching(&w, 3, 256);
+        let touching = |w: Window| TileRange::touching(&w, (8, 8), 256);
         assert_eq!(touching(Window::new(256, 0, 256, 1)), range(1..2, 0..1));
         assert_eq!(touching(Window::new(255, 0, 258, 1)), range(0..3, 0..1));
         assert_eq!(touching(Window::new(-500, 2000, 100, 900)), range(0..0, 7..8));
         assert!(Pyramid::new(3, 0, 2, &[touching(Window::new(-500, 0, 100, 900))]).is_none());
+    }
+
+    /// Three cascades: two levels on top, one between, three below that are written as 3 to 5, made one level finer.
+    fn stacked() -> Pyramid {
+        let all = |columns: u32, rows: u32| [range(0..columns, 0..rows)];
+        let top = Cascade::new(2, 1, 2, (5, 3), &all(5, 3)).expect("tiles").written(2, 1);
+        let middle = Cascade::new(5, 5, 2, (7, 4), &all(7, 4)).expect("tiles").written(5, 3);
+        let bottom = Cascade::new(9, 6, 1, (40, 20), &all(40, 20)).expect("tiles").written(8, 3);
+        Pyramid::of(vec![top, middle, bottom]).expect("levels apart")
+    }
+
+    #[test]
+    fn cascades_finish_their_own_nodes_and_no_others() {
+        let pyramid = stacked();
+        let zooms: Vec<_> = pyramid.written().map(|z| (z, pyramid.zoom(z))).collect();
+        assert_eq!(
+            zooms,
+            [(1, Some(0)), (2, Some(1)), (5, Some(2)), (6, Some(3)), (7, Some(4)), (8, Some(5))]
+        );
+        assert_eq!((pyramid.zoom(9), pyramid.zoom(4), pyramid.zoom(0)), (None, None, None));
+        let order = pyramid.metatiles(2);
+        assert_eq!(order.iter().filter(|t| t.z == 8).count(), 20 * 10);
+        assert_eq!((order[0].z, order.last().map(|t| t.z)), (8, Some(0)));
+        let done = climb(&pyramid, order);
+        let expected: u64 = [6, 7].into_iter().map(|z| pyramid.count(z)).sum();
+        assert_eq!(done.len() as u64, expected);
+    }
+
+    #[test]
+    fn cascades_that_look_over_edges_end_at_their_matrix() {
+        let pyramid = stacked();
+        let nursery = WideNursery::new(&pyramid);
+        let bases = pyramid.cascades().iter().map(|c| (c.base(), c.matrix));
+        let mut queue: Vec<TileCoord> = bases
+            .flat_map(|(z, (w, h))| (0..h).flat_map(move |y| (0..w).map(move |x| TileCoord::new(z, x, y))))
+            .collect();
+        let mut done = 0;
+        while let Some(tile) = queue.pop() {
+            for (node, _) in nursery.arrive(tile, |_| Some(tile)) {
+                done += 1;
+                queue.push(node);
+            }
+        }
+        assert_eq!(done, [1, 6, 7, 8].into_iter().map(|z| pyramid.count(z)).sum::<u64>());
+        assert!(nursery.waiting.lock().expect("sound").is_empty(), "nobody waits for ever");
+    }
+
+    #[test]
+    fn cascades_that_share_a_level_are_none() {
+        let cascade = |base, min| Cascade::new(base, min, 0, (4, 4), &[range(0..1, 0..1)]).expect("tiles");
+        assert!(Pyramid::of(vec![cascade(3, 1), cascade(5, 3)]).is_none());
+        assert!(Pyramid::of(vec![cascade(3, 1), cascade(5, 4)]).is_some());
+        assert!(Cascade::new(1, 0, 2, (4, 4), &[range(0..1, 0..1)]).is_none());
     }
 }

@@ -4,13 +4,15 @@
 //! PMTiles, so that the three cannot disagree. It holds nothing that changes between two runs: no dates, hosts
 //! or paths.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::encode::TileFormat;
 use crate::encode::terrain::Encoding;
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, MAX_ZOOM};
+use crate::grid::{Bounds, Grid, MAX_ZOOM, TileCoord};
 
 /// Decimals of a degree that metadata keeps: well below a pixel at [`MAX_ZOOM`], and coarse enough to hide the last
 /// bit in which two mathematics libraries may differ.
@@ -59,6 +61,48 @@ impl Scheme {
     }
 }
 
+/// What stands behind the row in the name of a file with twice the pixels that the tile is shown with.
+pub(crate) const RETINA: &str = "@2x";
+
+/// How the files of tiles are named: `{z}/{x}/{y}.{extension}`.
+#[derive(Debug, Clone)]
+pub(crate) struct TileNames {
+    grid: Grid,
+    scheme: Scheme,
+    /// What follows the row.
+    ending: String,
+}
+
+impl TileNames {
+    /// The number by which a tile's row is known.
+    pub(crate) fn row(&self, tile: TileCoord) -> u32 {
+        match self.scheme {
+            Scheme::Xyz => tile.y,
+            Scheme::Tms => self.grid.turned(tile).map_or(tile.y, |turned| turned.y),
+        }
+    }
+
+    /// The name of a tile's file.
+    pub(crate) fn name(&self, tile: TileCoord) -> String {
+        let mut name = String::with_capacity(40);
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{}/{}/{}{}", tile.z, tile.x, self.row(tile), self.ending);
+        name
+    }
+
+    /// The tile that a file's name is about.
+    pub(crate) fn tile(&self, z: u8, x: u32, name: &str) -> Option<TileCoord> {
+        let row: u32 = name.strip_suffix(self.ending.as_str())?.parse().ok()?;
+        let tile = TileCoord::new(z, x, row);
+        let tile = match self.scheme {
+            Scheme::Xyz => tile,
+            Scheme::Tms => self.grid.turned(tile)?,
+        };
+        // Numbers can be written in other ways, with zeros before them.
+        (self.name(tile) == format!("{z}/{x}/{name}")).then_some(tile)
+    }
+}
+
 /// Where a viewer starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Centre {
@@ -97,8 +141,12 @@ pub struct TilesetInfo {
     pub placed: bool,
     /// Format of the tiles.
     pub format: TileFormat,
-    /// Side of a tile in pixels.
+    /// Side in pixels with which a tile is shown.
     pub tile_size: u32,
+    /// Whether files of tiles hold twice the pixels, and are named `{y}@2x` for it; default no.
+    pub retina: bool,
+    /// What the tiles divide; default the world in Web Mercator.
+    pub grid: Grid,
     /// Numbering of the rows in a folder; default XYZ.
     pub scheme: Scheme,
     /// How heights became the tiles' colours; default none: the tiles are pictures.
@@ -134,6 +182,8 @@ impl TilesetInfo {
             placed: true,
             format,
             tile_size,
+            retina: false,
+            grid: Grid::default(),
             scheme: Scheme::default(),
             encoding: None,
             version: None,
@@ -201,7 +251,7 @@ impl TilesetInfo {
 
     /// The template of tile addresses: relative, unless the description has a URL.
     pub fn tile_url(&self) -> String {
-        let file = format!("{{z}}/{{x}}/{{y}}.{}", self.format.extension());
+        let file = format!("{{z}}/{{x}}/{{y}}{}", self.ending());
         match &self.url {
             None => file,
             Some(template) if template.contains("{z}") => template.clone(),
@@ -209,8 +259,25 @@ impl TilesetInfo {
         }
     }
 
-    /// The TileJSON 3.0 form.
+    /// What follows the row in names of files.
+    fn ending(&self) -> String {
+        format!("{}.{}", if self.retina { RETINA } else { "" }, self.format.extension())
+    }
+
+    /// How files of its tiles are named.
+    pub(crate) fn names(&self) -> TileNames {
+        TileNames { grid: self.grid.clone(), scheme: self.scheme, ending: self.ending() }
+    }
+
+    /// The TileJSON 3.0 form. Of a grid other than Web Mercator's it tells the CRS and, under the key that OGC API – Tiles has for it,
+    /// the whole definition: the tiles can then be placed by whoever has nothing but them.
     pub fn tilejson(&self) -> TileJson {
+        let mut extra = self.extra_json();
+        if let Some(set) = self.grid.set() {
+            let definition = set.to_json();
+            extra.insert("crs".to_owned(), definition["crs"].clone());
+            extra.insert("tileMatrixSet".to_owned(), definition);
+        }
         TileJson {
             tilejson: "3.0.0",
             name: self.name.clone(),
@@ -228,7 +295,7 @@ impl TilesetInfo {
             kind: self.kind.name(),
             format: self.format.extension(),
             tile_size: self.tile_size,
-            extra: self.extra_json(),
+            extra,
         }
     }
 
@@ -368,6 +435,24 @@ mod tests {
         assert_eq!(info.tile_url(), "https://example.org/t/{z}/{x}/{y}.png");
         info.url = Some("https://example.org/{z}/{y}/{x}?k=1".to_owned());
         assert_eq!(info.tile_url(), "https://example.org/{z}/{y}/{x}?k=1");
+    }
+
+    #[test]
+    fn tiles_of_other_grids_and_sizes_say_so() {
+        let mut info = info();
+        info.retina = true;
+        info.grid = Grid::Set(crate::grid::registered("WorldCRS84Quad").expect("is known"));
+        info.scheme = Scheme::Tms;
+        let json = serde_json::to_value(info.tilejson()).expect("JSON");
+        assert_eq!(json["tiles"][0], "{z}/{x}/{y}@2x.png");
+        assert_eq!(json["crs"], "http://www.opengis.net/def/crs/OGC/1.3/CRS84");
+        assert_eq!(json["tileMatrixSet"]["id"], "WorldCRS84Quad");
+        let (names, tile) = (info.names(), TileCoord::new(3, 15, 1));
+        assert_eq!(names.name(tile), "3/15/6@2x.png");
+        assert_eq!(names.tile(3, 15, "6@2x.png"), Some(tile));
+        for other in ["6.png", "06@2x.png", "8@2x.png", "6@2x.jpg", "@2x.png"] {
+            assert_eq!(names.tile(3, 15, other), None, "{other}");
+        }
     }
 
     #[test]

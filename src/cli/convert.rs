@@ -13,7 +13,7 @@ use tileloom::{Error, Result};
 
 use super::progress::{Mode, Progress};
 use super::tile::{scheme, size};
-use super::{json, parse, print, signals};
+use super::{grid, json, parse, print, signals};
 
 /// Options of `convert`, as they are written.
 #[derive(Debug, Args)]
@@ -38,6 +38,10 @@ pub struct ConvertArgs {
     /// Numbering of the rows in the folder or tar archive that is read [default: as its metadata tell, else xyz].
     #[arg(long, visible_alias = "input-convention", value_name = "xyz|tms", value_parser = scheme)]
     input_scheme: Option<Scheme>,
+    /// What the tiles of the folder or tar archive that is read divide: a registered grid or a file, as for `tile` [default: as its
+    /// metadata tell, else `WebMercatorQuad`].
+    #[arg(long, visible_aliases = ["tms", "input-tiling-scheme"], value_name = "SCHEME")]
+    tiling_scheme: Option<String>,
     /// Numbering of the rows in the folder or tar archive that is written [default: as in the one that is read, else xyz].
     #[arg(long, visible_alias = "output-scheme", value_name = "xyz|tms", value_parser = scheme)]
     convention: Option<Scheme>,
@@ -93,6 +97,8 @@ impl ConvertArgs {
         let mut job = ConvertJob::new(&self.input, target);
         (job.min_zoom, job.max_zoom) = self.zooms.unwrap_or((self.min_zoom, self.max_zoom));
         job.input_scheme = self.input_scheme;
+        job.input_grid =
+            self.tiling_scheme.as_deref().map(grid::scheme).transpose()?.map(|scheme| scheme.grid());
         job.scheme = self.convention;
         job.labels = Labels {
             name: self.name.clone(),

@@ -69,11 +69,11 @@ pub fn run(args: &InfoArgs) -> Result<()> {
     let job = TileJob::new(vec![spec.clone()], Target::new("tiles"));
     let plan = Plan::new(&job);
     // The plan has seen the raster; only where there is none it has to be looked at for its own sake.
-    let seen = plan.as_ref().ok().and_then(|p| Some(p.inputs.first()?.parts.first()?.description.clone()));
+    let seen = plan.as_ref().ok().and_then(|p| Some(p.inputs().first()?.parts.first()?.description.clone()));
     let description = seen.map_or_else(|| spec.describe(), Ok)?;
     let tile = match plan {
         Ok(plan) => Tiling::Can {
-            min_zoom: plan.pyramid.min(),
+            min_zoom: plan.min_zoom,
             max_zoom: plan.max_zoom,
             tiles: plan.counts().values().sum(),
             bounds: plan.degrees(),

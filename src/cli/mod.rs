@@ -3,6 +3,7 @@
 mod calc;
 mod convert;
 mod format;
+mod grid;
 mod info;
 mod parse;
 mod picture;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 use serde::Serialize;
 use tileloom::job::tile::{
-    Budget, Estimate, Labels, Overlap, Plan, Report, TileJob, TilingScheme, dry_run, run as run_job,
+    Budget, Estimate, Labels, Overlap, Plan, Report, TileJob, dry_run, run as run_job,
 };
 use tileloom::pipeline::Monitor;
 use tileloom::raster::{SourceSpec, inputs};
@@ -17,6 +17,7 @@ use tileloom::view::Webviewer;
 use tileloom::{Error, Result};
 
 use super::format::FormatArgs;
+use super::grid::GridArgs;
 use super::parse;
 use super::picture::PictureArgs;
 use super::progress::{Mode, Progress};
@@ -61,16 +62,13 @@ pub struct TileArgs {
     /// for palettes and --categorical].
     #[arg(short, long, value_name = "METHOD")]
     resampling: Option<Resampling>,
-    /// How lower levels are made from the one above, with the same methods; average, nearest and mode are quickest
+    /// How lower levels are made from the one above (from the inputs, where the levels of a grid do not halve each other), with the
+    /// same methods; average, nearest and mode are quickest
     /// [default: average; mode for palettes and --categorical].
     #[arg(long, value_name = "METHOD")]
     overview_resampling: Option<Resampling>,
-    /// Side of a tile in pixels: 256 or 512.
-    #[arg(long, value_name = "PIXELS", default_value_t = 256)]
-    tile_size: usize,
-    /// What the tiles divide: `WebMercatorQuad`, or `raster` for the pixels of the one input, whatever its georeferencing.
-    #[arg(long, visible_alias = "profile", value_name = "SCHEME", default_value = "WebMercatorQuad", value_parser = tiling)]
-    tiling_scheme: TilingScheme,
+    #[command(flatten)]
+    grid: GridArgs,
     /// Numbering of the rows in a folder.
     #[arg(long, value_name = "xyz|tms", default_value = "xyz", value_parser = scheme)]
     convention: Scheme,
@@ -160,14 +158,6 @@ fn overlap(text: &str) -> Result<Overlap, String> {
     }
 }
 
-fn tiling(text: &str) -> Result<TilingScheme, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "webmercatorquad" | "googlemapscompatible" | "mercator" => Ok(TilingScheme::WebMercatorQuad),
-        "raster" => Ok(TilingScheme::Raster),
-        _ => Err("known are WebMercatorQuad and raster".to_owned()),
-    }
-}
-
 /// The pages that one word of `--webviewer` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pages {
@@ -246,10 +236,10 @@ impl TileArgs {
         job.terrain = self.terrain.terrain()?;
         job.tiles = self.format.resolve()?;
         job.values = self.format.values()?;
-        job.tile_size = self.tile_size;
-        job.tiling = self.tiling_scheme;
+        self.grid.apply(&mut job)?;
         job.scheme = self.convention;
         job.bbox = self.validity.bbox()?;
+        job.update = self.validity.update()?;
         job.masking = self.validity.masking(self.format.background());
         job.labels = Labels {
             name: self.name.clone(),
@@ -325,7 +315,7 @@ impl<'a> Preview<'a> {
     fn new(job: &'a TileJob, plan: &'a Plan, estimate: Estimate) -> Self {
         Self {
             output: &job.target.path,
-            min_zoom: plan.pyramid.min(),
+            min_zoom: plan.min_zoom,
             max_zoom: plan.max_zoom,
             resampling: plan.resampling.name(),
             overview_resampling: plan.overview_resampling.name(),
@@ -375,9 +365,13 @@ fn text(report: &Report, stats: bool) -> String {
         0 => String::new(),
         n => format!(", {n} taken over from an interrupted run"),
     };
+    let copied = match report.copied {
+        0 => String::new(),
+        n => format!(", {n} copied as they were"),
+    };
     let _ = writeln!(
         t,
-        "{}: zoom {}-{}, {} tiles ({} empty left out{duplicates}{resumed}), {}",
+        "{}: zoom {}-{}, {} tiles ({} empty left out{duplicates}{resumed}{copied}), {}",
         report.output.display(),
         report.min_zoom,
         report.max_zoom,

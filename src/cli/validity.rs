@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tileloom::grid::Bounds;
 use tileloom::job::tile::masking::{Alpha, Masking};
+use tileloom::job::tile::update::Update;
 use tileloom::raster::SrcNodata;
 use tileloom::raster::crs::box_in_degrees;
 use tileloom::raster::cutline::CutlineSpec;
@@ -29,9 +30,16 @@ pub struct ValidityArgs {
         conflicts_with = "bbox"
     )]
     te: Option<Vec<f64>>,
-    /// CRS of --bbox, x or longitude first in any case [default: EPSG:4326].
+    /// CRS of --bbox and --update-bbox, x or longitude first in any case [default: EPSG:4326].
     #[arg(long, visible_alias = "te-srs", value_name = "CRS")]
     bbox_crs: Option<String>,
+    /// Make anew what lies in this extent of the tile set that is there, over what it shows; other tiles are copied, lower levels
+    /// rebuilt where they are touched.
+    #[arg(long, value_name = "W,S,E,N", value_parser = parse::bbox, allow_hyphen_values = true, conflicts_with_all = ["bbox", "te"])]
+    update_bbox: Option<Bounds>,
+    /// Update a tile set in a lossy format, whose lower levels lose more each time.
+    #[arg(long, requires = "update_bbox")]
+    allow_generation_loss: bool,
     /// Show only what lies inside the polygons of a vector file, in any CRS.
     #[arg(long, value_name = "FILE")]
     cutline: Option<PathBuf>,
@@ -80,11 +88,18 @@ impl ValidityArgs {
             (None, Some(&[west, south, east, north])) => {
                 box_in_degrees(&Bounds { west, south, east, north }, crs.unwrap_or("EPSG:3857")).map(Some)
             }
-            _ if crs.is_some() => {
+            _ if crs.is_some() && self.update_bbox.is_none() => {
                 Err(Error::Usage("--bbox-crs is the CRS of an extent: give --bbox, or drop it".to_owned()))
             }
             _ => Ok(None),
         }
+    }
+
+    /// What is to be made anew of the tile set that is there.
+    pub fn update(&self) -> Result<Option<Update>> {
+        let Some(bbox) = self.update_bbox else { return Ok(None) };
+        let bbox = self.bbox_crs.as_deref().map_or(Ok(bbox), |crs| box_in_degrees(&bbox, crs))?;
+        Ok(Some(Update { bbox, allow_generation_loss: self.allow_generation_loss }))
     }
 
     /// The values that mean no data.

@@ -9,11 +9,12 @@ use gdal::spatial_ref::{CoordTransform, SpatialRef};
 use gdal::vector::{Geometry, LayerAccess};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
+use super::crs::Plane;
 use super::frame::{Frame, determinant};
 use super::georef::Method;
 use super::{Georeferencing, Locator, SourceSpec, crs, raw, reason};
 use crate::error::{Error, Result};
-use crate::grid::{WEB_MERCATOR_HALF, mercator};
+use crate::grid::{World, mercator};
 use crate::warp::coords::Position;
 use crate::window::Size;
 
@@ -168,8 +169,8 @@ fn check(polygon: &Geometry) -> Result<(), String> {
 
 /// What a cutline is carried over to.
 pub(crate) enum Onto<'a> {
-    /// Web Mercator metres.
-    WebMercator,
+    /// The plane that tiles divide.
+    Plane(&'a Plane),
     /// The pixels of a raster: x to the right of its left edge, y below its upper edge and negative.
     Pixels(&'a SourceSpec, &'a Georeferencing, Size),
 }
@@ -185,7 +186,7 @@ const MOST_HALVINGS: usize = 40;
 
 impl Cutline {
     /// The polygons, their edges straight to within `tolerance` units there. Longitudes are counted on across the antimeridian, so
-    /// that polygons may reach beyond the square of Web Mercator, and come twice then.
+    /// that polygons may reach beyond the edges of the plane, and come twice then.
     ///
     /// # Errors
     /// [`Error::Input`] when a polygon has no counterpart.
@@ -203,9 +204,9 @@ impl Cutline {
             if points > MOST_POINTS {
                 return Err(self.spec.error(too_many()));
             }
-            match carrier.period {
-                Some(period) => all.extend(unrolled(rings, period)),
-                None => all.push(rings),
+            match (carrier.world, carrier.period) {
+                (Some(world), Some(_)) => all.extend(unrolled(rings, &world)),
+                _ => all.push(rings),
             }
         }
         Ok(all)
@@ -218,12 +219,18 @@ struct Carrier {
     then: Then,
     /// What eastings are counted modulo.
     period: Option<f64>,
+    /// The plane that stands for the Earth, where that is what is carried to.
+    world: Option<World>,
 }
 
 /// What follows the transformation.
 enum Then {
+    /// Nothing.
+    Stay,
     /// Degrees become Web Mercator metres.
     Mercator,
+    /// Degrees become eastings and northings of another cylinder, which has no poles either.
+    Cylinder(CoordTransform),
     /// And these the pixels of a raster.
     Pixels(Box<Locator>),
     /// Coordinates of a geotransform become pixels.
@@ -235,9 +242,22 @@ impl Carrier {
         let degrees =
             || crs::to_degrees(srs).map_err(|e| format!("has no way to longitude and latitude: {e}"));
         Ok(match onto {
-            Onto::WebMercator => {
-                let period = Some(2.0 * WEB_MERCATOR_HALF);
-                Self { transform: degrees()?, then: Then::Mercator, period }
+            Onto::Plane(plane) => {
+                let (period, world) = (plane.world.turn(), Some(plane.world));
+                if plane.is_web_mercator() {
+                    return Ok(Self { transform: degrees()?, then: Then::Mercator, period, world });
+                }
+                let own = plane.srs()?;
+                let way = |from: &SpatialRef| {
+                    CoordTransform::new(from, &own)
+                        .map_err(|e| format!("has no way to {}: {}", plane.name(), reason(&e)))
+                };
+                if own.is_geographic() || !plane.world.round {
+                    let transform = (*srs != own).then(|| way(srs)).transpose()?;
+                    return Ok(Self { transform, then: Then::Stay, period, world });
+                }
+                let then = Then::Cylinder(way(&crs::known("EPSG:4326")?)?);
+                Self { transform: degrees()?, then, period, world }
             }
             Onto::Pixels(spec, georef, size) => match (Frame::of(georef, *size), georef.wkt.as_deref()) {
                 (Some(frame), Some(wkt)) if determinant(&frame.geotransform) != 0.0 => {
@@ -245,11 +265,12 @@ impl Carrier {
                     let transform = (*srs != raster).then(|| CoordTransform::new(srs, &raster)).transpose();
                     let transform =
                         transform.map_err(|e| format!("has no way to the raster: {}", reason(&e)))?;
-                    Self { transform, then: Then::Affine(frame.geotransform), period: None }
+                    Self { transform, then: Then::Affine(frame.geotransform), period: None, world: None }
                 }
                 (_, Some(_)) if georef.method != Method::None => {
-                    let locator = Locator::new(spec, georef, *size)?;
-                    Self { transform: degrees()?, then: Then::Pixels(Box::new(locator)), period: None }
+                    let locator = Locator::new(spec, georef, *size, &Plane::web_mercator())?;
+                    let then = Then::Pixels(Box::new(locator));
+                    Self { transform: degrees()?, then, period: None, world: None }
                 }
                 _ => {
                     return Err(format!(
@@ -264,13 +285,7 @@ impl Carrier {
     /// Carries points over, in place; those without counterpart become [`Position::NONE`].
     fn carry(&mut self, points: &mut [Position]) {
         if let Some(transform) = &self.transform {
-            let mut xs: Vec<f64> = points.iter().map(|p| p.x).collect();
-            let mut ys: Vec<f64> = points.iter().map(|p| p.y).collect();
-            // Says that something failed when any point did; which ones is seen by their coordinates.
-            let (_, _) = raw::listen(|| transform.transform_coords(&mut xs, &mut ys, &mut []));
-            for (p, (x, y)) in points.iter_mut().zip(xs.into_iter().zip(ys)) {
-                *p = if x.is_finite() && y.is_finite() { Position { x, y } } else { Position::NONE };
-            }
+            crs::carry(transform, points);
         }
         match &mut self.then {
             Then::Affine(g) => {
@@ -280,7 +295,14 @@ impl Carrier {
                     *p = Position { x: (x * g[5] - y * g[2]) * scale, y: -(y * g[1] - x * g[4]) * scale };
                 }
             }
+            Then::Stay => {}
             Then::Mercator => to_mercator(points),
+            Then::Cylinder(transform) => {
+                for p in points.iter_mut() {
+                    p.y = p.y.clamp(-POLE, POLE);
+                }
+                crs::carry(transform, points);
+            }
             Then::Pixels(locator) => {
                 to_mercator(points);
                 locator.to_pixels(points);
@@ -383,14 +405,19 @@ struct Vertex {
     bent: bool,
 }
 
+/// The latitude that is as good as a pole where poles are infinitely far.
+const POLE: f64 = 89.9;
+
 fn to_mercator(points: &mut [Position]) {
     for p in points.iter_mut().filter(|p| p.is_some()) {
         (p.x, p.y) = mercator(p.x, p.y);
     }
 }
 
-/// A polygon with eastings that go on across the antimeridian, once for each time that it touches the square.
-fn unrolled(mut rings: Polygon, period: f64) -> Vec<Polygon> {
+/// A polygon with eastings that go on across the antimeridian, once for each time that it touches the world.
+fn unrolled(mut rings: Polygon, world: &World) -> Vec<Polygon> {
+    let (west, east) = (world.bounds.west, world.bounds.east);
+    let period = east - west;
     let range = |ring: &[Position]| {
         ring.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p.x), high.max(p.x)))
     };
@@ -401,7 +428,7 @@ fn unrolled(mut rings: Polygon, period: f64) -> Vec<Polygon> {
             turns -= (step / period).round() * period;
             ring[k].x += turns;
         }
-        close_at_pole(ring, period);
+        close_at_pole(ring, world);
     }
     // Holes lie in their polygon, not a turn away from it.
     let Some(outer) = rings.first().map(|r| range(r)) else { return Vec::new() };
@@ -412,10 +439,9 @@ fn unrolled(mut rings: Polygon, period: f64) -> Vec<Polygon> {
             p.x += turns;
         }
     }
-    let half = period / 2.0;
     let touching = |k: &i32| {
         let by = f64::from(*k) * period;
-        outer.0 + by < half && outer.1 + by > -half
+        outer.0 + by < east && outer.1 + by > west
     };
     let moved = |k: i32| -> Polygon {
         let by = f64::from(k) * period;
@@ -425,10 +451,12 @@ fn unrolled(mut rings: Polygon, period: f64) -> Vec<Polygon> {
 }
 
 /// Leads a ring that goes once around the Earth to the pole on its side and back, so that it is closed.
-fn close_at_pole(ring: &mut Vec<Position>, period: f64) {
+fn close_at_pole(ring: &mut Vec<Position>, world: &World) {
     let (Some(first), Some(last)) = (ring.first().copied(), ring.last().copied()) else { return };
-    if (last.x - first.x).abs() > period / 2.0 {
-        let y = (period / 2.0).copysign(ring.iter().map(|p| p.y).sum());
+    let b = &world.bounds;
+    if (last.x - first.x).abs() > (b.east - b.west) / 2.0 {
+        let north = ring.iter().map(|p| p.y).sum::<f64>() > 0.0;
+        let y = if north { b.north } else { b.south };
         ring.extend([Position { x: last.x, y }, Position { x: first.x, y }, first]);
     }
 }
@@ -436,6 +464,7 @@ fn close_at_pole(ring: &mut Vec<Position>, period: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grid::WEB_MERCATOR_HALF;
 
     const TURN: f64 = 2.0 * WEB_MERCATOR_HALF;
 
@@ -470,12 +499,13 @@ mod tests {
         spec.crs = Some("EPSG:32633".to_owned());
         let cutline = spec.read().expect("is a polygon");
         let tolerance = 0.5;
-        let carried = cutline.carried(&Onto::WebMercator, tolerance).expect("on the map");
+        let carried = cutline.carried(&Onto::Plane(&Plane::web_mercator()), tolerance).expect("on the map");
         assert_eq!(carried.len(), 1);
         let ring = &carried[0][0];
         assert!(ring.len() > 40, "{}", ring.len());
         // Points of the northern edge lie on the polygon's edges there.
-        let mut carrier = Carrier::new(&cutline.srs, &Onto::WebMercator).expect("on the map");
+        let mut carrier =
+            Carrier::new(&cutline.srs, &Onto::Plane(&Plane::web_mercator())).expect("on the map");
         let mut points: Vec<Position> =
             (0..1000).map(|k| Position { x: 200_000.0 + 600.0 * f64::from(k), y: 5_600_000.0 }).collect();
         carrier.carry(&mut points);
@@ -495,7 +525,7 @@ mod tests {
     fn polygons_across_the_antimeridian_come_on_both_sides() {
         for (west, east) in [(170.0, 190.0), (-190.0, -170.0)] {
             let cutline = spec(&geojson(&rectangle(west, -10.0, east, 10.0))).read().expect("is a polygon");
-            let carried = cutline.carried(&Onto::WebMercator, 10.0).expect("on the map");
+            let carried = cutline.carried(&Onto::Plane(&Plane::web_mercator()), 10.0).expect("on the map");
             let mut ranges: Vec<(f64, f64)> = carried.iter().map(range).collect();
             ranges.sort_by(|a, b| a.0.total_cmp(&b.0));
             let degrees: Vec<_> = ranges
@@ -509,7 +539,7 @@ mod tests {
     #[test]
     fn the_whole_world_stays_whole() {
         let cutline = spec(&geojson(&rectangle(-180.0, -90.0, 180.0, 90.0))).read().expect("is a polygon");
-        let carried = cutline.carried(&Onto::WebMercator, 10.0).expect("on the map");
+        let carried = cutline.carried(&Onto::Plane(&Plane::web_mercator()), 10.0).expect("on the map");
         assert_eq!(carried.len(), 1);
         let (west, east) = range(&carried[0]);
         assert!((west + TURN / 2.0).abs() < 1.0 && (east - TURN / 2.0).abs() < 1.0);
@@ -523,8 +553,11 @@ mod tests {
             .collect();
         let mut spec = spec(&geojson(&polygon(&ring)));
         spec.crs = Some("EPSG:3413".to_owned());
-        let carried =
-            spec.read().expect("is a polygon").carried(&Onto::WebMercator, 100.0).expect("on the map");
+        let carried = spec
+            .read()
+            .expect("is a polygon")
+            .carried(&Onto::Plane(&Plane::web_mercator()), 100.0)
+            .expect("on the map");
         let north = carried.iter().flatten().flatten().map(|p| p.y).fold(f64::NEG_INFINITY, f64::max);
         assert_eq!(north, WEB_MERCATOR_HALF);
         let covered: f64 = carried

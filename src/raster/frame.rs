@@ -120,8 +120,17 @@ impl Frame {
         high - low
     }
 
-    fn is_geographic(&self) -> bool {
+    /// Whether coordinates are longitudes and latitudes.
+    pub(super) fn is_geographic(&self) -> bool {
         SpatialRef::from_wkt(&self.wkt).is_ok_and(|srs| srs.is_geographic())
+    }
+
+    /// Once around the Earth in the unit of longitudes.
+    pub(super) fn turn(&self) -> f64 {
+        let unit = SpatialRef::from_wkt(&self.wkt).map(|srs| srs.angular_units()).ok();
+        let turn = unit.filter(|u| *u > 0.0).map_or(360.0, |unit| std::f64::consts::TAU / unit);
+        // Degrees are often cut off.
+        if (turn - 360.0).abs() < 1e-6 { 360.0 } else { turn }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a raster lies on the ground, and the way between its pixels and Web Mercator.
+//! Where a raster lies on the ground, and the way between its pixels and the plane that tiles divide.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,11 +8,13 @@ use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, Metadata};
 use serde::Serialize;
 
+use super::crs::Plane;
 use super::frame::{Affine, Frame, determinant};
 use super::raw::Transformer;
 use super::{SourceSpec, reason};
 use crate::error::Result;
 use crate::warp::coords::Position;
+use crate::warp::footprint::Way;
 use crate::window::Size;
 
 /// How pixels relate to the ground.
@@ -175,18 +177,62 @@ fn domain(dataset: &Dataset, name: &str) -> Vec<String> {
     dataset.metadata_domain(name).unwrap_or_default()
 }
 
-/// The way between pixels of a raster and the coordinates of the tiles: Web Mercator metres. It stays on the thread that made it.
+/// The way between pixels of a raster and the coordinates of the tiles. It stays on the thread that made it.
 pub struct Locator {
     transformer: Option<Rc<RefCell<Transformer>>>,
     /// From the raster's pixels to those the transformer was made for, and back; `None` when they are the same.
     shift: Option<[Affine; 2]>,
+    round: Option<Round>,
     xs: Vec<f64>,
     ys: Vec<f64>,
 }
 
-/// The transformations that one thread has made, for its locators to share.
-#[derive(Default)]
+/// Coordinates that go round the Earth, which PROJ does not touch where a raster has the tiles' own.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    /// Western and eastern edge of the plane.
+    edges: (f64, f64),
+    /// Pixels of a turn and columns of the raster, when its columns are meridians.
+    columns: Option<(f64, f64)>,
+}
+
+impl Round {
+    /// `None` where coordinates do not go round, or the transformation does all.
+    fn of(plane: &Plane, georef: &Georeferencing, size: Size) -> Option<Self> {
+        let turn = plane.world.turn().filter(|_| !plane.is_web_mercator())?;
+        let columns = Frame::of(georef, size).filter(Frame::is_geographic).and_then(|frame| {
+            let g = frame.geotransform;
+            let upright = g[1] != 0.0 && g[2] == 0.0 && g[4] == 0.0;
+            // Of the raster's longitudes, whatever the plane's are.
+            upright.then(|| ((frame.turn() / g[1]).abs(), size.width as f64))
+        });
+        let west = plane.world.bounds.west;
+        Some(Self { edges: (west, west + turn), columns })
+    }
+
+    /// Brings a coordinate to within the edges.
+    fn wrap(&self, p: &mut Position) {
+        let (west, east) = self.edges;
+        let turn = east - west;
+        if p.x < west - 1e-9 * turn || p.x > east + 1e-9 * turn {
+            p.x -= ((p.x - west) / turn).floor() * turn;
+        }
+    }
+
+    /// Brings a column to within the raster, if it is there a turn away.
+    fn unwrap(&self, p: &mut Position) {
+        let Some((turn, width)) = self.columns else { return };
+        if p.x < 0.0 && p.x + turn <= width + 0.5 {
+            p.x += turn;
+        } else if p.x > width && p.x - turn >= -0.5 {
+            p.x -= turn;
+        }
+    }
+}
+
+/// The transformations to one plane that one thread has made, for its locators to share.
 pub struct Locators {
+    plane: Plane,
     shared: Vec<(Arc<Frame>, Rc<RefCell<Transformer>>)>,
 }
 
@@ -194,7 +240,12 @@ pub struct Locators {
 const MOST_SHARED: usize = 64;
 
 impl Locators {
-    /// The way between the pixels of a raster and Web Mercator. With a `frame` around rasters of the same CRS all of them share
+    /// No transformations yet.
+    pub fn onto(plane: Plane) -> Self {
+        Self { plane, shared: Vec::new() }
+    }
+
+    /// The way between the pixels of a raster and the plane. With a `frame` around rasters of the same CRS all of them share
     /// the transformation of the frame.
     ///
     /// # Errors
@@ -218,14 +269,14 @@ impl Locators {
     ) -> Result<Locator, String> {
         georef.check_place()?;
         let (Some(frame), Some(own)) = (frame, Frame::of(georef, size)) else {
-            return Locator::new(spec, georef, size);
+            return Locator::new(spec, georef, size, &self.plane);
         };
         let known = self.shared.iter().find(|(f, _)| Arc::ptr_eq(f, frame)).map(|(_, t)| Rc::clone(t));
         let transformer = if let Some(known) = known {
             known
         } else {
             georef.check_crs()?;
-            let made = Rc::new(RefCell::new(transformer(spec, georef, frame.dataset()?)?));
+            let made = Rc::new(RefCell::new(transformer(spec, georef, frame.dataset()?, &self.plane)?));
             if self.shared.len() >= MOST_SHARED {
                 self.shared.remove(0);
             }
@@ -234,16 +285,22 @@ impl Locators {
         };
         let shift = [Affine::between(&own, frame), Affine::between(frame, &own)];
         let shift = (own.geotransform != frame.geotransform).then_some(shift);
-        Ok(Locator { transformer: Some(transformer), shift, xs: Vec::new(), ys: Vec::new() })
+        let round = Round::of(&self.plane, georef, size);
+        Ok(Locator { transformer: Some(transformer), shift, round, xs: Vec::new(), ys: Vec::new() })
     }
 }
 
-fn transformer(spec: &SourceSpec, georef: &Georeferencing, dataset: Dataset) -> Result<Transformer, String> {
-    let mut options = vec![("DST_SRS", "EPSG:3857")];
+fn transformer(
+    spec: &SourceSpec,
+    georef: &Georeferencing,
+    dataset: Dataset,
+    plane: &Plane,
+) -> Result<Transformer, String> {
+    let mut options = vec![("DST_SRS", plane.crs())];
     if spec.src_crs.is_some() {
         options.push(("SRC_SRS", georef.wkt.as_deref().unwrap_or_default()));
     }
-    Transformer::new(dataset, &options).map_err(|e| format!("cannot be transformed to Web Mercator: {e}"))
+    Transformer::new(dataset, &options).map_err(|e| format!("cannot be transformed to {}: {e}", plane.name()))
 }
 
 impl Locator {
@@ -251,15 +308,21 @@ impl Locator {
     ///
     /// # Errors
     /// Why the raster has no place on the map, or why GDAL cannot transform to it.
-    pub(super) fn new(spec: &SourceSpec, georef: &Georeferencing, size: Size) -> Result<Self, String> {
+    pub(super) fn new(
+        spec: &SourceSpec,
+        georef: &Georeferencing,
+        size: Size,
+        plane: &Plane,
+    ) -> Result<Self, String> {
         georef.check_place()?;
         georef.check_crs()?;
         let dataset = match Frame::of(georef, size) {
             Some(frame) => frame.dataset()?,
             None => spec.open_dataset(None)?,
         };
-        let transformer = Rc::new(RefCell::new(transformer(spec, georef, dataset)?));
-        Ok(Self { transformer: Some(transformer), shift: None, xs: Vec::new(), ys: Vec::new() })
+        let transformer = Rc::new(RefCell::new(transformer(spec, georef, dataset, plane)?));
+        let round = Round::of(plane, georef, size);
+        Ok(Self { transformer: Some(transformer), shift: None, round, xs: Vec::new(), ys: Vec::new() })
     }
 
     /// The way between the pixels of a raster and coordinates of any CRS, by its definition.
@@ -286,6 +349,7 @@ impl Locator {
         Ok(Self {
             transformer: Some(Rc::new(RefCell::new(transformer))),
             shift: None,
+            round: None,
             xs: Vec::new(),
             ys: Vec::new(),
         })
@@ -293,17 +357,27 @@ impl Locator {
 
     /// The way between pixels and the pixels of an image's own pyramid, where rows count downwards from zero.
     pub fn pixels() -> Self {
-        Self { transformer: None, shift: None, xs: Vec::new(), ys: Vec::new() }
+        Self { transformer: None, shift: None, round: None, xs: Vec::new(), ys: Vec::new() }
     }
 
     /// Coordinates of pixel positions, in place; points off the map become [`Position::NONE`].
     pub fn to_coordinates(&mut self, points: &mut [Position]) {
         self.transform(false, points);
+        if let Some(round) = self.round {
+            for p in points {
+                round.wrap(p);
+            }
+        }
     }
 
     /// Pixel positions of coordinates, in place; points without counterpart become [`Position::NONE`].
     pub fn to_pixels(&mut self, points: &mut [Position]) {
         self.transform(true, points);
+        if let Some(round) = self.round {
+            for p in points {
+                round.unwrap(p);
+            }
+        }
     }
 
     fn transform(&mut self, to_source: bool, points: &mut [Position]) {
@@ -331,5 +405,15 @@ impl Locator {
                 *p = from_frame.apply(*p);
             }
         }
+    }
+}
+
+impl Way for Locator {
+    fn to_map(&mut self, points: &mut [Position]) {
+        self.to_coordinates(points);
+    }
+
+    fn to_pixels(&mut self, points: &mut [Position]) {
+        Self::to_pixels(self, points);
     }
 }

@@ -20,7 +20,6 @@ mod validity;
 pub mod writer;
 
 pub use blocks::Workspace;
-pub use crs::web_mercator_wkt;
 pub use describe::Description;
 pub use frame::Frame;
 pub use georef::{Georeferencing, Locator, Locators};

@@ -44,6 +44,17 @@ pub(super) fn disable_proj_network() {
     unsafe { gdal_sys::OSRSetPROJEnableNetwork(0) }
 }
 
+/// The path of a file in GDAL's data folder, if it is there.
+pub(super) fn data_file(name: &str) -> Option<std::path::PathBuf> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: both names are NUL-terminated and outlive the call. The path is null, or a NUL-terminated buffer of this thread that is
+    // read before any other GDAL call.
+    unsafe {
+        let path = gdal_sys::CPLFindFile(c"gdal".as_ptr(), name.as_ptr());
+        (!path.is_null()).then(|| CStr::from_ptr(path).to_string_lossy().into_owned().into())
+    }
+}
+
 /// GDAL's last error on this thread, on one line.
 fn last_error() -> String {
     // SAFETY: the pointer is to a NUL-terminated buffer of this thread, read before any other GDAL call.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
 use super::blocks::{Blocks, Pixels, Wanted, Workspace};
+use super::crs::Plane;
 use super::describe::MaskKind;
 use super::predictor::Stored;
 use super::validity::{clear_nodata, nodata_as, plane};
@@ -137,7 +138,7 @@ impl SourceSpec {
     /// # Errors
     /// [`Error::Input`] when the raster has no place on the map.
     pub fn locator(&self, georef: &Georeferencing, size: Size) -> Result<Locator> {
-        Locator::new(self, georef, size).map_err(|e| self.error(e))
+        Locator::new(self, georef, size, &Plane::web_mercator()).map_err(|e| self.error(e))
     }
 
     /// An [`Error::Input`] about this raster. GDAL's reasons may begin with the path, which is said already.

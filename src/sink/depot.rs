@@ -12,7 +12,6 @@
 //! equal to another that this thread made not long ago is a record with [`REPEATED`] set in its length and no
 //! bytes. The segments alone thus tell which tiles they hold, however torn their ends are.
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -21,11 +20,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
-use crate::grid::{MAX_ZOOM, TileCoord};
+use crate::grid::TileCoord;
 use crate::pipeline::side_by_side;
 use crate::sink::order::Order;
 use crate::sink::target::{Claim, SEGMENTS, failed};
-use crate::tileset::{Scheme, TilesetInfo};
+use crate::tileset::{TileNames, TilesetInfo};
 
 /// Set in the length of a record whose bytes stand in an earlier record.
 const REPEATED: u32 = 1 << 31;
@@ -178,20 +177,26 @@ impl Depot {
 }
 
 /// What of earlier runs is taken over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TakenOver {
-    /// The tiles, by their [key](Order::Columns); sorted.
+    order: Order,
+    /// The tiles, by their [keys](Order); sorted.
     keys: Vec<u64>,
     /// Where the last of them ends in each segment.
     ends: Vec<u64>,
 }
 
 impl TakenOver {
+    /// Nothing yet, of a set.
+    pub(super) fn of(info: &TilesetInfo) -> Self {
+        Self { order: Order::names(&info.grid), keys: Vec::new(), ends: Vec::new() }
+    }
+
     /// Adds tiles.
     pub(super) fn add(&mut self, tiles: &[Deposited]) {
         self.ends.resize(SEGMENTS, 0);
         for tile in tiles {
-            self.keys.extend(Order::Columns.key(tile.coord));
+            self.keys.extend(self.order.key(tile.coord));
             if let Some(end) = self.ends.get_mut(tile.place.segment()) {
                 *end = (*end).max(tile.place.offset() + u64::from(tile.len));
             }
@@ -210,7 +215,7 @@ impl TakenOver {
     }
 
     fn contains(&self, tile: TileCoord) -> bool {
-        Order::Columns.key(tile).is_some_and(|key| self.keys.binary_search(&key).is_ok())
+        self.order.key(tile).is_some_and(|key| self.keys.binary_search(&key).is_ok())
     }
 }
 
@@ -220,8 +225,7 @@ pub(super) struct Files {
     claim: Arc<Claim>,
     /// The unfinished folder, opened before anything is written so that it hears of writes that fail later.
     root: File,
-    scheme: Scheme,
-    extension: &'static str,
+    names: TileNames,
     resumable: bool,
 }
 
@@ -233,39 +237,14 @@ impl Files {
         };
         let opened = created.and_then(|()| File::open(claim.partial()));
         let root = opened.map_err(|e| failed(claim.partial(), "cannot be created", &e))?;
-        Ok(Self { claim, root, scheme: info.scheme, extension: info.format.extension(), resumable })
-    }
-
-    /// The name of a tile's file.
-    fn name(&self, coord: TileCoord) -> String {
-        let row = match self.scheme {
-            Scheme::Xyz => coord.y,
-            Scheme::Tms => coord.tms_y(),
-        };
-        let mut name = String::with_capacity(40);
-        // Writing to a string cannot fail.
-        let _ = write!(name, "{}/{}/{row}.{}", coord.z, coord.x, self.extension);
-        name
-    }
-
-    /// The tile that a file's name is about.
-    fn tile(&self, z: u8, x: u32, name: &str) -> Option<TileCoord> {
-        let row: u32 = name.strip_suffix(self.extension)?.strip_suffix('.')?.parse().ok()?;
-        let tile = TileCoord::new(z, x, row);
-        let tile = match self.scheme {
-            Scheme::Xyz => tile,
-            Scheme::Tms if z <= MAX_ZOOM && row >> z == 0 => TileCoord::new(z, x, tile.tms_y()),
-            Scheme::Tms => return None,
-        };
-        // Numbers can be written in other ways, with zeros before them.
-        (self.name(tile) == format!("{z}/{x}/{name}")).then_some(tile)
+        Ok(Self { claim, root, names: info.names(), resumable })
     }
 
     /// Reads a tile's file, which must be as long as `bytes`.
     fn read_tile(&self, coord: TileCoord, bytes: &mut [u8]) -> io::Result<()> {
         use rustix::fs::{Mode, OFlags, openat};
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&self.root, self.name(coord), flags, Mode::empty())?);
+        let mut file = File::from(openat(&self.root, self.names.name(coord), flags, Mode::empty())?);
         if file.metadata()?.len() != bytes.len() as u64 {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -288,7 +267,7 @@ impl Files {
                     continue;
                 };
                 for (file, name) in entries(&column).map_err(refused)? {
-                    if !self.tile(z, x, &name).is_some_and(|tile| taken.contains(tile)) {
+                    if !self.names.tile(z, x, &name).is_some_and(|tile| taken.contains(tile)) {
                         remove(&file).map_err(refused)?;
                     }
                 }
@@ -298,7 +277,7 @@ impl Files {
     }
 
     fn create_tile(&self, coord: TileCoord, bytes: &[u8]) -> Result<()> {
-        let name = self.name(coord);
+        let name = self.names.name(coord);
         match self.create_file(&name, bytes) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::Internal(format!("tile {coord} was written twice")))

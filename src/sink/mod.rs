@@ -204,6 +204,13 @@ fn validate(kind: OutputKind, target: &Target, info: &TilesetInfo) -> Result<()>
             target.path.display()
         )));
     }
+    if let (Some(set), false) = (info.grid.set(), kind.is_free()) {
+        return Err(Error::Usage(format!(
+            "'{}' can hold only Web Mercator tiles: write those of {} to a folder or .tar",
+            target.path.display(),
+            set.id
+        )));
+    }
     info.validate()
 }
 

@@ -93,7 +93,7 @@ pub fn resume(
         claim.remove_partial()?;
     }
     let depot = super::depot(kind, &claim, &info, true)?;
-    let (taken, lost) = verify(&journal, &depot, &claim, threads)?;
+    let (taken, lost) = verify(&journal, &depot, &claim, TakenOver::of(&info), threads)?;
     journal.take_back(&lost)?;
     claim.keep_unfinished(!journal.entries().is_empty());
     depot.settle(&taken)?;
@@ -106,9 +106,10 @@ fn verify(
     journal: &Journal,
     depot: &Depot,
     claim: &Claim,
+    nothing: TakenOver,
     threads: usize,
 ) -> Result<(TakenOver, Vec<TileCoord>)> {
-    let found = Mutex::new((TakenOver::default(), Vec::new()));
+    let found = Mutex::new((nothing, Vec::new()));
     let entries = journal.entries();
     let check = |bytes: &mut Vec<u8>, number: u64| -> Result<()> {
         let entry = entries[number as usize];

@@ -17,7 +17,7 @@ use crate::sink::assemble::{Layout, assemble, copy_piece, overlap};
 use crate::sink::spool::{Sorted, Spool};
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};
-use crate::tileset::{Scheme, TilesetInfo};
+use crate::tileset::{Scheme, TileNames, TilesetInfo};
 
 /// Everything in a tar archive begins at a multiple of this.
 const BLOCK: usize = 512;
@@ -37,9 +37,9 @@ pub struct TarSink {
 
 impl TarSink {
     pub(super) fn new(claim: Arc<Claim>, depot: Depot, info: TilesetInfo) -> Self {
-        let order = match info.scheme {
-            Scheme::Xyz => Order::Names,
-            Scheme::Tms => Order::Columns,
+        let order = match (Order::names(&info.grid), info.scheme) {
+            (Order::Names, Scheme::Tms) => Order::Columns,
+            (names, _) => names,
         };
         Self { spool: Spool::new(order), claim, depot, info, _writer_thread: PhantomData }
     }
@@ -78,8 +78,7 @@ impl TileSink for TarSink {
 /// The whole archive, as what its parts are and where they go.
 struct Archive<'a> {
     tiles: &'a Sorted,
-    scheme: Scheme,
-    extension: &'static str,
+    names: TileNames,
     /// The member that describes the set.
     head: Vec<u8>,
     /// Where the header of each tile begins.
@@ -100,18 +99,13 @@ impl<'a> Archive<'a> {
             starts.push(end);
             end += (BLOCK + (tiles.tile(index).len as usize).next_multiple_of(BLOCK)) as u64;
         }
-        Ok(Self { tiles, scheme: info.scheme, extension: info.format.extension(), head, starts, end })
+        Ok(Self { tiles, names: info.names(), head, starts, end })
     }
 
     /// The header of a tile.
     fn header(&self, index: usize) -> [u8; BLOCK] {
         let coord = self.tiles.coord(index);
-        let row = match self.scheme {
-            Scheme::Xyz => coord.y,
-            Scheme::Tms => coord.tms_y(),
-        };
-        let name = format!("{}/{}/{row}.{}", coord.z, coord.x, self.extension);
-        header(&name, self.tiles.tile(index).len.into())
+        header(&self.names.name(coord), self.tiles.tile(index).len.into())
     }
 }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
-use crate::store::metadata::{About, Extent, Found, Keys};
+use crate::grid::{Grid, TileCoord};
+use crate::store::metadata::{self, About, Extent, Found, Keys};
 use crate::store::names::{self, DESCRIPTIONS, MOST_DESCRIPTION};
 use crate::store::{Opener, Take, TileStore, unreadable};
 use crate::tileset::Scheme;
@@ -24,26 +24,29 @@ pub struct FolderStore {
 #[derive(Debug)]
 struct Known {
     about: About,
-    /// Extension of the tiles, as it is written.
-    extension: String,
+    /// What follows the row in the names of the tiles, as it is written.
+    ending: String,
 }
 
 impl FolderStore {
     /// Finds out what a folder holds, without looking at every tile. Rows are numbered as `scheme` says, else as the
-    /// description in the folder does, else from the north.
+    /// description in the folder does, else from the north. The same goes for the `grid` and Web Mercator.
     ///
     /// # Errors
     /// [`Error::Input`] when it holds no tiles, or a description that cannot be read.
-    pub fn open(path: &Path, scheme: Option<Scheme>) -> Result<Self> {
+    pub fn open(path: &Path, scheme: Option<Scheme>, grid: Option<&Grid>) -> Result<Self> {
         let keys = keys(path)?;
         let scheme = scheme.or_else(|| names::told_scheme(&keys)).unwrap_or_default();
+        let told = || metadata::grid(&keys).map_err(|why| Error::input(path, why));
+        let grid = grid.cloned().map_or_else(told, Ok)?;
+        let rows = (&grid, scheme);
         let mut levels = Vec::new();
         for (z, level) in numbered(path)? {
-            if let Some((coord, extension)) = first_tile(z, &level, scheme)? {
-                levels.push((coord, extension, level));
+            if let Some((coord, ending)) = first_tile(z, &level, rows)? {
+                levels.push((coord, ending, level));
             }
         }
-        let (Some((first, extension, _)), Some((last, ..))) = (levels.first(), levels.last()) else {
+        let (Some((first, ending, _)), Some((last, ..))) = (levels.first(), levels.last()) else {
             let reason = "holds no tiles: no file is named ZOOM/COLUMN/ROW.png, .jpg or .webp";
             return Err(Error::input(path, reason));
         };
@@ -53,19 +56,21 @@ impl FolderStore {
             keys,
             zooms: (first.z, last.z),
             first: *first,
-            bytes: read(&file(path, *first, scheme, extension))?.unwrap_or_default(),
+            bytes: read(&file(path, *first, rows, ending))?.unwrap_or_default(),
             free: true,
+            grid: grid.clone(),
+            retina: names::is_retina(ending),
         };
         let mut about = found.about(|| {
             let mut extent = Extent::default();
-            level_tiles(path, last.z.into(), scheme, extension, |coord, _| {
+            level_tiles(path, last.z.into(), rows, ending, |coord, _| {
                 extent.add(coord);
                 Ok(())
             })?;
             Ok(extent)
         })?;
         about.info.scheme = scheme;
-        Ok(Self::new(Arc::new(Known { about, extension: extension.clone() })))
+        Ok(Self::new(Arc::new(Known { about, ending: ending.clone() })))
     }
 
     fn new(known: Arc<Known>) -> Self {
@@ -79,9 +84,9 @@ impl TileStore for FolderStore {
     }
 
     fn each(&self, take: &mut Take<'_>) -> Result<()> {
-        let Known { about, extension } = &*self.known;
+        let Known { about, ending } = &*self.known;
         for (z, _) in numbered(&about.path)? {
-            level_tiles(&about.path, z, about.info.scheme, extension, |coord, file| {
+            level_tiles(&about.path, z, about.rows(), ending, |coord, file| {
                 let size = fs::metadata(&file).map_err(|e| unreadable(&file, "cannot be inspected", &e))?;
                 take(coord, size.len())
             })?;
@@ -90,8 +95,8 @@ impl TileStore for FolderStore {
     }
 
     fn tile(&self, coord: TileCoord) -> Result<Option<Vec<u8>>> {
-        let Known { about, extension } = &*self.known;
-        read(&file(&about.path, coord, about.info.scheme, extension))
+        let Known { about, ending } = &*self.known;
+        read(&file(&about.path, coord, about.rows(), ending))
     }
 
     fn opener(&self) -> Opener {
@@ -119,14 +124,14 @@ fn keys(path: &Path) -> Result<Keys> {
     Ok(Keys::new())
 }
 
-/// The first tile of a level, in the order of columns and rows as they are named, and the extension of its file.
-fn first_tile(z: u32, level: &Path, scheme: Scheme) -> Result<Option<(TileCoord, String)>> {
+/// The first tile of a level, in the order of columns and rows as they are named, and the ending of its file.
+fn first_tile(z: u32, level: &Path, grid: (&Grid, Scheme)) -> Result<Option<(TileCoord, String)>> {
     for (x, column) in numbered(level)? {
         let listed = rows(&column)?;
-        let tiles = listed.iter().flat_map(|(row, extensions)| extensions.iter().map(move |e| (*row, e)));
-        let mut tiles = tiles.filter_map(|(row, e)| Some((names::address(z, x, row, scheme)?, e)));
-        if let Some((coord, extension)) = tiles.next() {
-            return Ok(Some((coord, extension.clone())));
+        let tiles = listed.iter().flat_map(|(row, endings)| endings.iter().map(move |e| (*row, e)));
+        let mut tiles = tiles.filter_map(|(row, e)| Some((names::address(z, x, row, grid)?, e)));
+        if let Some((coord, ending)) = tiles.next() {
+            return Ok(Some((coord, ending.clone())));
         }
     }
     Ok(None)
@@ -136,30 +141,29 @@ fn first_tile(z: u32, level: &Path, scheme: Scheme) -> Result<Option<(TileCoord,
 fn level_tiles(
     path: &Path,
     z: u32,
-    scheme: Scheme,
-    extension: &str,
+    grid: (&Grid, Scheme),
+    ending: &str,
     mut take: impl FnMut(TileCoord, PathBuf) -> Result<()>,
 ) -> Result<()> {
     for (x, column) in numbered(&path.join(z.to_string()))? {
-        for (row, extensions) in rows(&column)? {
-            let Some(coord) = names::address(z, x, row, scheme) else { continue };
-            if let Some(other) = extensions.iter().find(|e| *e != extension) {
-                let file = column.join(format!("{row}.{other}"));
-                let reason = format!(
-                    "tile {coord} is .{other} where others are .{extension}; a tile set has one format"
-                );
+        for (row, endings) in rows(&column)? {
+            let Some(coord) = names::address(z, x, row, grid) else { continue };
+            if let Some(other) = endings.iter().find(|e| *e != ending) {
+                let file = column.join(format!("{row}{other}"));
+                let reason =
+                    format!("tile {coord} is {other} where others are {ending}; a tile set has one format");
                 return Err(Error::input(file, reason));
             }
-            take(coord, column.join(format!("{row}.{extension}")))?;
+            take(coord, column.join(format!("{row}{ending}")))?;
         }
     }
     Ok(())
 }
 
 /// The file of a tile.
-fn file(path: &Path, coord: TileCoord, scheme: Scheme, extension: &str) -> PathBuf {
-    let row = if scheme == Scheme::Tms { coord.tms_y() } else { coord.y };
-    path.join(format!("{}/{}/{row}.{extension}", coord.z, coord.x))
+fn file(path: &Path, coord: TileCoord, (grid, scheme): (&Grid, Scheme), ending: &str) -> PathBuf {
+    let named = if scheme == Scheme::Tms { grid.turned(coord).unwrap_or(coord) } else { coord };
+    path.join(format!("{}/{}/{}{ending}", coord.z, coord.x, named.y))
 }
 
 fn read(file: &Path) -> Result<Option<Vec<u8>>> {
@@ -170,16 +174,16 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// The tiles in the folder of a column: rows as they are named, and the extensions of their files.
+/// The tiles in the folder of a column: rows as they are named, and the endings of their files.
 fn rows(column: &Path) -> Result<BTreeMap<u32, Vec<String>>> {
     let mut found = BTreeMap::<u32, Vec<String>>::new();
     for name in listed(column)? {
-        if let Some((row, extension)) = names::row(&name) {
-            found.entry(row).or_default().push(extension.to_owned());
+        if let Some((row, ending)) = names::row(&name) {
+            found.entry(row).or_default().push(ending.to_owned());
         }
     }
-    for extensions in found.values_mut() {
-        extensions.sort_unstable();
+    for endings in found.values_mut() {
+        endings.sort_unstable();
     }
     Ok(found)
 }
@@ -280,6 +284,39 @@ mod tests {
             let tile = name.split_once('.').expect("an extension").0;
             assert!(error.contains(&format!("tile {tile}")), "{error}");
         }
+    }
+
+    #[test]
+    fn files_of_twice_the_pixels_are_tiles_and_no_others_beside_them() {
+        let dir = folder(&["2/1/0@2x.png", "2/1/1@2x.png"]);
+        let store = open(dir.path(), None).expect("a set");
+        assert_eq!(addresses(store.as_ref()), ["2/1/0", "2/1/1"]);
+        assert_eq!((store.info().retina, store.info().tile_size), (true, 16));
+        fs::write(dir.path().join("2/1/1.png"), tile(TileFormat::Png, 32, 1)).expect("file");
+        let error =
+            open(dir.path(), None).and_then(|s| s.each(&mut |_, _| Ok(()))).expect_err("mixed").to_string();
+        assert!(error.contains("tile 2/1/1 is .png where others are @2x.png"), "{error}");
+    }
+
+    #[test]
+    fn grids_are_what_the_description_or_the_caller_says() {
+        let dir = folder(&["1/3/1.png", "1/0/0.png"]);
+        let found = |grid: Option<&Grid>| {
+            let store = FolderStore::open(dir.path(), Some(Scheme::Tms), grid).expect("a set");
+            (addresses(&store), store.info().rounded_bounds())
+        };
+        assert_eq!(found(None).0, ["1/0/1"]);
+        let wide = Grid::Set(crate::grid::registered("WorldCRS84Quad").expect("is known"));
+        let (tiles, bounds) = found(Some(&wide));
+        assert_eq!(tiles, ["1/0/1", "1/3/0"]);
+        assert_eq!(bounds, [-180.0, -90.0, 180.0, 90.0]);
+        let json = wide.set().expect("a set").to_json();
+        fs::write(dir.path().join("tilejson.json"), format!(r#"{{"tileMatrixSet": {json}}}"#)).expect("file");
+        assert_eq!(found(None).0, ["1/0/1", "1/3/0"]);
+        let torn = json.to_string().replace("1.3/CRS84", "EPSG/0/9");
+        fs::write(dir.path().join("tilejson.json"), format!(r#"{{"tileMatrixSet": {torn}}}"#)).expect("file");
+        let error = open(dir.path(), None).err().expect("no such CRS").to_string();
+        assert!(error.contains("tileMatrixSet") && error.contains("CRS that is not known"), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
+use crate::grid::{Grid, TileCoord};
 use crate::store::metadata::{About, Extent, Found, Keys};
 use crate::store::names::{self, MOST_DESCRIPTION};
 use crate::store::{Opener, Take, TileStore, unreadable};
@@ -66,7 +66,9 @@ impl MbtilesStore {
         let bytes =
             bytes.ok_or_else(|| Error::input(path, format!("lists tile {first} but does not find it")))?;
         let zooms = (first.z, max_zoom);
-        let found = Found { path, container: "mbtiles", keys, zooms, first, bytes, free: false };
+        let (grid, retina) = (Grid::WebMercator, false);
+        let found =
+            Found { path, container: "mbtiles", keys, zooms, first, bytes, free: false, grid, retina };
         let mut about = found.about(|| {
             let mut extent = Extent::default();
             let mut query = database.prepare(OF_LEVEL).map_err(refused)?;
@@ -189,7 +191,7 @@ fn place(path: &Path, row: &Row<'_>) -> Result<TileCoord> {
     let (z, x, y) = (number(0)?, number(1)?, number(2)?);
     let small = |n: i64| u32::try_from(n).ok();
     let coord = match (small(z), small(x), small(y)) {
-        (Some(z), Some(x), Some(row)) => names::address(z, x, row, Scheme::Tms),
+        (Some(z), Some(x), Some(row)) => names::address(z, x, row, (&Grid::WebMercator, Scheme::Tms)),
         _ => None,
     };
     coord.ok_or_else(|| nowhere(path, z, x, y))

@@ -5,14 +5,17 @@
 //! is said.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::encode::terrain::Encoding;
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, MAX_ZOOM, TileCoord, latitude, longitude};
+use crate::grid::{Bounds, Definition, Grid, MAX_ZOOM, TileCoord, latitude, longitude, registered};
+use crate::raster::crs;
+use crate::store::names::TILING;
 use crate::store::picture::Picture;
-use crate::tileset::{Centre, ENCODING, LayerKind, TilesetInfo, VERSION};
+use crate::tileset::{Centre, ENCODING, LayerKind, Scheme, TilesetInfo, VERSION};
 
 /// Keys and values, in the order in which they were found.
 pub(super) type Keys = Map<String, Value>;
@@ -57,6 +60,11 @@ impl About {
         if tile == first { Ok(()) } else { differs(&size(tile), &size(first)) }
     }
 
+    /// What the tiles divide, and how their rows are numbered.
+    pub(super) fn rows(&self) -> (&Grid, Scheme) {
+        (&self.info.grid, self.info.scheme)
+    }
+
     /// The [`Error::Input`] about a tile.
     pub(super) fn refusal(&self, coord: TileCoord, why: &str) -> Error {
         Error::input(&self.path, format!("tile {coord} {why}"))
@@ -77,6 +85,10 @@ pub(super) struct Found<'a> {
     pub(super) bytes: Vec<u8>,
     /// Whether the tiles are files, which may divide something else than the world in Web Mercator.
     pub(super) free: bool,
+    /// What they divide.
+    pub(super) grid: Grid,
+    /// Whether they hold twice the pixels they are shown with.
+    pub(super) retina: bool,
 }
 
 impl Found<'_> {
@@ -85,7 +97,7 @@ impl Found<'_> {
     /// # Errors
     /// [`Error::Input`] when the first tile is no picture, and those of `extent`.
     pub(super) fn about(self, extent: impl FnOnce() -> Result<Extent>) -> Result<About> {
-        let Self { path, container, mut keys, zooms, first, bytes, free } = self;
+        let Self { path, container, mut keys, zooms, first, bytes, free, grid, retina } = self;
         let picture = Picture::of(&bytes).map_err(|why| Error::input(path, format!("tile {first} {why}")))?;
         if picture.width != picture.height {
             let Picture { width, height, .. } = picture;
@@ -94,12 +106,12 @@ impl Found<'_> {
         }
         let mut notes = Vec::new();
         unfold(&mut keys, &mut notes);
-        let placed = !(free && is_unplaced(&keys));
+        let placed = grid.set().is_some() || !(free && is_unplaced(&keys));
         let bounds = match bounds(&keys) {
             Some(bounds) => bounds,
             None if !placed => Bounds { west: -180.0, south: -85.0, east: 180.0, north: 85.0 },
             None => {
-                let bounds = extent()?.bounds();
+                let bounds = extent()?.bounds(&grid);
                 let Bounds { west, south, east, north } = bounds;
                 let why = if keys.contains_key("bounds") { "those told are none" } else { "none are told" };
                 notes.push(format!(
@@ -115,9 +127,13 @@ impl Found<'_> {
             name.into_owned()
         });
         let side = numbers(keys.get("tileSize")).and_then(|n| n.first().copied());
-        let side = side.filter(|n| (16.0..=16_384.0).contains(n)).map_or(picture.width, |n| n as u32);
+        // Of twice the pixels, half are shown.
+        let shown = if retina { (picture.width / 2).max(1) } else { picture.width };
+        let side = side.filter(|n| (16.0..=16_384.0).contains(n)).map_or(shown, |n| n as u32);
         let mut info = TilesetInfo::new(name, bounds, picture.format, side).with_zooms(zooms.0, zooms.1);
         info.placed = placed;
+        info.grid = if placed { grid } else { Grid::Image };
+        info.retina = retina;
         info.description = text(&keys, "description");
         info.attribution = text(&keys, "attribution");
         if text(&keys, "type").is_some_and(|t| t.eq_ignore_ascii_case("baselayer")) {
@@ -130,8 +146,13 @@ impl Found<'_> {
             info = info.with_zooms(zooms.0, zooms.1);
         }
         info.encoding = encoding(&keys);
-        let told =
-            |key: &str| TilesetInfo::is_reserved(key) || (info.encoding.is_some() && ENCODING.contains(&key));
+        let own = info.grid.set().is_some();
+        let told = |key: &str| {
+            TilesetInfo::is_reserved(key)
+                || key == TILING
+                || (own && ["crs", "tileMatrixSet", "profile"].contains(&key))
+                || (info.encoding.is_some() && ENCODING.contains(&key))
+        };
         info.extra = keys.iter().filter(|(key, _)| !told(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
         Ok(About { path: path.to_owned(), container, info, first, picture, notes })
     }
@@ -155,9 +176,14 @@ impl Extent {
     }
 
     /// The extent in degrees; the world's before anything was added.
-    fn bounds(&self) -> Bounds {
+    fn bounds(&self, grid: &Grid) -> Bounds {
         let top = TileCoord::new(0, 0, 0);
         let (first, last) = self.0.unwrap_or((top, top));
+        if let Some(set) = grid.set() {
+            let plane = set.plane(first.z, set.tile_size, 0);
+            let all = first.window(set.tile_size).union(&last.window(set.tile_size));
+            return crs::Plane::of(set).degrees(&[plane.place(&all)]);
+        }
         let (a, b) = (first.bounds(), last.bounds());
         Bounds {
             west: longitude(a.west),
@@ -194,6 +220,22 @@ fn is_unplaced(keys: &Keys) -> bool {
     let complete = complete.iter().all(|key| keys.contains_key(*key));
     let elsewhere = text(keys, "profile").is_some_and(|p| !p.to_ascii_lowercase().contains("mercator"));
     elsewhere || (complete && !keys.contains_key("bounds") && !keys.contains_key("center"))
+}
+
+/// What the tiles of files divide: Web Mercator unless the metadata tell of another grid.
+///
+/// # Errors
+/// Why what they tell cannot be understood.
+pub(super) fn grid(keys: &Keys) -> Result<Grid, String> {
+    if let Some(Value::Object(fields)) = keys.get("tileMatrixSet") {
+        let settled = Definition::of(fields).and_then(|definition| crs::settle(&definition, "tiles"));
+        let set = settled.map_err(|why| format!("tells a tileMatrixSet that cannot be used: it {why}"))?;
+        return Ok(if set.is_web_mercator() { Grid::WebMercator } else { Grid::Set(Arc::new(set)) });
+    }
+    match text(keys, TILING).map(|name| registered(&name)) {
+        Some(Ok(set)) => Ok(Grid::Set(set)),
+        _ => Ok(Grid::WebMercator),
+    }
 }
 
 /// A text that is not empty.
@@ -282,6 +324,8 @@ mod tests {
             first: TileCoord::new(3, 4, 3),
             bytes: tile(TileFormat::Png, 64, 0),
             free: true,
+            grid: Grid::WebMercator,
+            retina: false,
         };
         let mut extent = Extent::default();
         extent.add(TileCoord::new(5, 16, 15));

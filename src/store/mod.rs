@@ -34,7 +34,7 @@ pub use pmtiles::PmtilesStore;
 pub use tar::TarStore;
 
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
+use crate::grid::{Grid, TileCoord};
 use crate::tileset::{Scheme, TilesetInfo};
 
 /// What [`TileStore::each`] hands over: the address of a tile and its size in bytes.
@@ -99,9 +99,17 @@ impl std::fmt::Debug for Opener {
 /// # Errors
 /// [`Error::Input`] when it is not there, is none of these, is damaged, or holds no tile.
 pub fn open(path: &Path, scheme: Option<Scheme>) -> Result<Box<dyn TileStore>> {
+    open_as(path, scheme, None)
+}
+
+/// Like [`open`], with what the tiles of a folder or tar archive divide, whatever it tells.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_as(path: &Path, scheme: Option<Scheme>, grid: Option<&Grid>) -> Result<Box<dyn TileStore>> {
     let found = std::fs::metadata(path).map_err(|e| unreadable(path, "cannot be opened", &e))?;
     if found.is_dir() {
-        return Ok(Box::new(FolderStore::open(path, scheme)?));
+        return Ok(Box::new(FolderStore::open(path, scheme, grid)?));
     }
     if !found.is_file() {
         return Err(Error::input(path, "is neither a folder nor a regular file"));
@@ -112,7 +120,7 @@ pub fn open(path: &Path, scheme: Option<Scheme>) -> Result<Box<dyn TileStore>> {
     } else if head.starts_with(b"PMTiles") || head.starts_with(b"PM\x01\0") || head.starts_with(b"PM\x02\0") {
         Ok(Box::new(PmtilesStore::open(path)?))
     } else if tar::begins_as_tar(&head) {
-        Ok(Box::new(TarStore::open(path, scheme)?))
+        Ok(Box::new(TarStore::open(path, scheme, grid)?))
     } else {
         Err(Error::input(path, format!("is no tile set: {}", instead(&head))))
     }

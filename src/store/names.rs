@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::encode::TileFormat;
-use crate::grid::{MAX_ZOOM, TileCoord};
+use crate::grid::{Grid, MAX_ZOOM, TileCoord};
 use crate::store::metadata::Keys;
-use crate::tileset::Scheme;
+use crate::tileset::{RETINA, Scheme};
 
 /// Files in which programs say what a folder holds; the first that is there counts.
 pub(super) const DESCRIPTIONS: [&str; 4] = ["tilejson.json", "metadata.json", "tiles.json", TMS];
@@ -22,16 +22,18 @@ const VECTOR: [&str; 3] = ["pbf", "mvt", "mlt"];
 /// Extensions of further pictures that tiles may be.
 const OTHERS: [&str; 8] = ["avif", "gif", "jp2", "jxl", "lerc", "terrain", "tif", "tiff"];
 
-/// What the last part of a name says: a row and an extension in lower case; the row as it is numbered there.
-/// `None` for files that are no tiles.
+/// What the last part of a name says: a row, as it is numbered there, and what follows it: `.png`, or `@2x.png` where the tile has
+/// twice the pixels it is shown with. `None` for files that are no tiles.
 pub(super) fn row(name: &str) -> Option<(u32, &str)> {
-    let (row, extension) = name.split_once('.')?;
+    let ending = &name[name.find(|c: char| !c.is_ascii_digit())?..];
+    let row = &name[..name.len() - ending.len()];
+    let extension = ending.strip_prefix(RETINA).unwrap_or(ending).strip_prefix('.')?;
     let lower = extension.to_ascii_lowercase();
     let known = lower == "jpeg"
         || TileFormat::ALL.iter().any(|format| lower == format.extension())
         || VECTOR.contains(&lower.as_str())
         || OTHERS.contains(&lower.as_str());
-    known.then_some((number(row)?, extension))
+    known.then_some((number(row)?, ending))
 }
 
 /// A number as programs write it: without a sign or zeros before it.
@@ -40,13 +42,19 @@ pub(super) fn number(text: &str) -> Option<u32> {
     (digits && (text == "0" || !text.starts_with('0'))).then(|| text.parse().ok())?
 }
 
+/// Whether what follows a row tells that the tile has twice the pixels it is shown with.
+pub(super) fn is_retina(ending: &str) -> bool {
+    ending.starts_with(RETINA)
+}
+
 /// The address that level, column and row stand for; `None` outside of the level's matrix.
-pub(super) fn address(z: u32, x: u32, row: u32, scheme: Scheme) -> Option<TileCoord> {
-    if z > u32::from(MAX_ZOOM) || u64::from(x) >> z != 0 || u64::from(row) >> z != 0 {
-        return None;
+pub(super) fn address(z: u32, x: u32, row: u32, (grid, scheme): (&Grid, Scheme)) -> Option<TileCoord> {
+    let z = u8::try_from(z).ok().filter(|z| *z <= MAX_ZOOM)?;
+    let coord = TileCoord::new(z, x, row);
+    match scheme {
+        Scheme::Xyz => grid.contains(coord).then_some(coord),
+        Scheme::Tms => grid.turned(coord),
     }
-    let coord = TileCoord::new(z as u8, x, row);
-    Some(if scheme == Scheme::Tms { TileCoord { y: coord.tms_y(), ..coord } } else { coord })
 }
 
 /// The keys that a file with one of the names of [`DESCRIPTIONS`] tells.
@@ -87,6 +95,15 @@ fn tms(xml: &str) -> Keys {
         }
         _ => {}
     }
+    let number = |name: &str| attribute("TileSet", name)?.parse::<f64>().ok();
+    if let (true, Some(level), Some(pixel)) =
+        (keys.contains_key("profile"), number("order"), number("units-per-pixel"))
+    {
+        let top = pixel * level.exp2();
+        let grids = [("GlobalGeodeticOriginLat270", 360.0 / 256.0), ("WorldCRS84Quad", 180.0 / 256.0)];
+        let found = grids.iter().find(|(_, own)| (top / own - 1.0).abs() < 1e-6);
+        keys.extend(found.map(|(name, _)| (TILING.to_owned(), (*name).into())));
+    }
     keys
 }
 
@@ -94,6 +111,10 @@ fn unescaped(text: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
     pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
+
+/// The name of the grid, where a description by the Tile Map Service specification tells what amounts to it. No key of other
+/// descriptions.
+pub(super) const TILING: &str = "tileloom:tiling-scheme";
 
 /// The numbering that metadata tell.
 pub(super) fn told_scheme(keys: &Keys) -> Option<Scheme> {
@@ -107,9 +128,11 @@ mod tests {
 
     #[test]
     fn rows_are_numbers_before_a_known_extension() {
-        assert_eq!(row("17.png"), Some((17, "png")));
-        assert_eq!(row("0.JPEG"), Some((0, "JPEG")));
-        assert_eq!(row("3.pbf"), Some((3, "pbf")));
+        assert_eq!(row("17.png"), Some((17, ".png")));
+        assert_eq!(row("0.JPEG"), Some((0, ".JPEG")));
+        assert_eq!(row("3.pbf"), Some((3, ".pbf")));
+        assert_eq!(row("3@2x.webp"), Some((3, "@2x.webp")));
+        assert!(is_retina("@2x.webp") && !is_retina(".webp"));
         for other in [
             "17.png.aux.xml",
             "17.kml",
@@ -119,7 +142,10 @@ mod tests {
             "-1.png",
             ".png",
             "a.png",
-            "1@2x.png",
+            "1@3x.png",
+            "1@2x@2x.png",
+            "@2x.png",
+            "1é.png",
             "99999999999.png",
         ] {
             assert_eq!(row(other), None, "{other}");
@@ -128,10 +154,14 @@ mod tests {
 
     #[test]
     fn addresses_lie_in_the_matrix_of_their_level() {
-        assert_eq!(address(2, 3, 0, Scheme::Xyz), Some(TileCoord::new(2, 3, 0)));
-        assert_eq!(address(2, 3, 0, Scheme::Tms), Some(TileCoord::new(2, 3, 3)));
+        let square = &Grid::WebMercator;
+        assert_eq!(address(2, 3, 0, (square, Scheme::Xyz)), Some(TileCoord::new(2, 3, 0)));
+        assert_eq!(address(2, 3, 0, (square, Scheme::Tms)), Some(TileCoord::new(2, 3, 3)));
+        let wide = &Grid::Set(crate::grid::registered("WorldCRS84Quad").expect("is known"));
+        assert_eq!(address(2, 7, 3, (wide, Scheme::Tms)), Some(TileCoord::new(2, 7, 0)));
+        assert_eq!(address(2, 7, 4, (wide, Scheme::Xyz)), None);
         for (z, x, y) in [(2, 4, 0), (2, 0, 4), (31, 0, 0), (400, 0, 0), (0, u32::MAX, 0)] {
-            assert_eq!(address(z, x, y, Scheme::Tms), None);
+            assert_eq!(address(z, x, y, (square, Scheme::Tms)), None);
         }
     }
 
@@ -146,5 +176,12 @@ mod tests {
         assert!(!keys.contains_key("profile"));
         let keys = tms(r#"<TileSets profile="geodetic">"#);
         assert_eq!(keys["profile"], "geodetic");
+        assert!(!keys.contains_key(TILING));
+        for (pixel, name) in
+            [("1.40625000000000", "GlobalGeodeticOriginLat270"), ("0.703125", "WorldCRS84Quad")]
+        {
+            let set = format!(r#"<TileSet href="0" units-per-pixel="{pixel}" order="0"/>"#);
+            assert_eq!(tms(&format!(r#"<TileSets profile="geodetic">{set}"#))[TILING], name);
+        }
     }
 }

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use self::directory::{Entry, Sections, parse};
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
+use crate::grid::{Grid, TileCoord};
 use crate::order::Order;
 use crate::store::metadata::{About, Extent, Found, Keys};
 use crate::store::names::MOST_DESCRIPTION;
@@ -79,7 +79,9 @@ impl PmtilesStore {
         let (last, _) = archive.edge(&file, |entries| entries.last().copied(), |entry| entry.end() - 1)?;
         let bytes = archive.bytes(&file, first, &len)?;
         let zooms = (first.z, last.z);
-        let found = Found { path, container: "pmtiles", keys, zooms, first, bytes, free: false };
+        let (grid, retina) = (Grid::WebMercator, false);
+        let found =
+            Found { path, container: "pmtiles", keys, zooms, first, bytes, free: false, grid, retina };
         let about = found.about(|| {
             let mut extent = Extent::default();
             archive.each(&file, &mut |entry| {

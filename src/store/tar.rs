@@ -14,9 +14,9 @@ use std::sync::Arc;
 use ::tar::{Entry, EntryType};
 
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
+use crate::grid::{Grid, TileCoord};
 use crate::order::Order;
-use crate::store::metadata::{About, Extent, Found, Keys};
+use crate::store::metadata::{self, About, Extent, Found, Keys};
 use crate::store::names::{self, DESCRIPTIONS, MOST_DESCRIPTION};
 use crate::store::{Opener, Take, TileStore, unreadable};
 use crate::tileset::Scheme;
@@ -35,21 +35,16 @@ pub struct TarStore {
 #[derive(Debug)]
 struct Known {
     about: About,
+    order: Order,
     tiles: Vec<Tile>,
 }
 
-/// A tile, and where its bytes are. Sorted by their place in [`Order::Names`].
+/// A tile, and where its bytes are. Sorted by their place in the order of names.
 #[derive(Debug, Clone, Copy)]
 struct Tile {
     key: u64,
     offset: u64,
     len: u32,
-}
-
-impl Tile {
-    fn coord(&self) -> TileCoord {
-        Order::Names.tile(self.key)
-    }
 }
 
 /// Whether the first block of a file is a header of a tar archive: its checksum is right.
@@ -64,41 +59,47 @@ pub(super) fn begins_as_tar(head: &[u8]) -> bool {
 
 impl TarStore {
     /// Lists the members. Rows are numbered as `scheme` says, else as the description in the archive does, else from the
-    /// north.
+    /// north. The same goes for the `grid` and Web Mercator.
     ///
     /// # Errors
     /// [`Error::Input`] when the archive is damaged or cut off, holds a tile twice or as a link, or no tile.
-    pub fn open(path: &Path, scheme: Option<Scheme>) -> Result<Self> {
+    pub fn open(path: &Path, scheme: Option<Scheme>, grid: Option<&Grid>) -> Result<Self> {
         let file = File::open(path).map_err(|e| unreadable(path, "cannot be opened", &e))?;
         let listing = Listing::new(path, &file)?;
-        let (keys, extension, members) = listing.set(path)?;
+        let (keys, ending, members) = listing.set(path)?;
         let scheme = scheme.or_else(|| names::told_scheme(&keys)).unwrap_or_default();
-        let mut tiles = tiles(path, &members, &extension, scheme)?;
+        let told = || metadata::grid(&keys).map_err(|why| Error::input(path, why));
+        let grid = grid.cloned().map_or_else(told, Ok)?;
+        let order = Order::names(&grid);
+        let coord = |tile: &Tile| order.tile(tile.key);
+        let mut tiles = tiles(path, &members, &ending, (&grid, scheme))?;
         drop(members);
         tiles.sort_unstable_by_key(|tile| tile.key);
-        if let Some(pair) = tiles.windows(2).find(|pair| pair[0].key == pair[1].key) {
-            return Err(Error::input(path, format!("has tile {} twice", pair[0].coord())));
+        if let Some([double, ..]) = tiles.windows(2).find(|pair| pair[0].key == pair[1].key) {
+            return Err(Error::input(path, format!("has tile {} twice", coord(double))));
         }
         let (Some(first), Some(last)) = (tiles.first(), tiles.last()) else {
-            return Err(Error::input(path, "holds no tile within Web Mercator"));
+            return Err(Error::input(path, "holds no tile within its grid, Web Mercator if it tells none"));
         };
-        let (first, max_zoom) = (*first, last.coord().z);
+        let (first, max_zoom) = (*first, coord(last).z);
         let found = Found {
             path,
             container: "tar",
             keys,
-            zooms: (first.coord().z, max_zoom),
-            first: first.coord(),
-            bytes: read(path, &file, &first)?,
+            zooms: (coord(&first).z, max_zoom),
+            first: coord(&first),
+            bytes: read(path, &file, &first, coord(&first))?,
             free: true,
+            grid: grid.clone(),
+            retina: names::is_retina(&ending),
         };
         let mut about = found.about(|| {
             let mut extent = Extent::default();
-            tiles.iter().map(Tile::coord).filter(|c| c.z == max_zoom).for_each(|coord| extent.add(coord));
+            tiles.iter().map(coord).filter(|c| c.z == max_zoom).for_each(|coord| extent.add(coord));
             Ok(extent)
         })?;
         about.info.scheme = scheme;
-        Ok(Self::new(file, Arc::new(Known { about, tiles })))
+        Ok(Self::new(file, Arc::new(Known { about, order, tiles })))
     }
 
     fn new(file: File, known: Arc<Known>) -> Self {
@@ -112,13 +113,14 @@ impl TileStore for TarStore {
     }
 
     fn each(&self, take: &mut Take<'_>) -> Result<()> {
-        self.known.tiles.iter().try_for_each(|tile| take(tile.coord(), tile.len.into()))
+        let Known { order, tiles, .. } = &*self.known;
+        tiles.iter().try_for_each(|tile| take(order.tile(tile.key), tile.len.into()))
     }
 
     fn tile(&self, coord: TileCoord) -> Result<Option<Vec<u8>>> {
-        let Some(key) = Order::Names.key(coord) else { return Ok(None) };
+        let Some(key) = self.known.order.key(coord) else { return Ok(None) };
         let Ok(place) = self.known.tiles.binary_search_by_key(&key, |tile| tile.key) else { return Ok(None) };
-        read(&self.known.about.path, &self.file, &self.known.tiles[place]).map(Some)
+        read(&self.known.about.path, &self.file, &self.known.tiles[place], coord).map(Some)
     }
 
     fn opener(&self) -> Opener {
@@ -131,10 +133,10 @@ impl TileStore for TarStore {
     }
 }
 
-fn read(path: &Path, file: &File, tile: &Tile) -> Result<Vec<u8>> {
+fn read(path: &Path, file: &File, tile: &Tile, coord: TileCoord) -> Result<Vec<u8>> {
     let mut bytes = vec![0; tile.len as usize];
     let read = file.read_exact_at(&mut bytes, tile.offset);
-    read.map_err(|e| unreadable(path, &format!("tile {} cannot be read", tile.coord()), &e))?;
+    read.map_err(|e| unreadable(path, &format!("tile {coord} cannot be read"), &e))?;
     Ok(bytes)
 }
 
@@ -151,7 +153,7 @@ struct Member {
 /// What an archive holds below each of its folders: names of tiles and descriptions.
 #[derive(Debug, Default)]
 struct Listing {
-    /// By folder and extension.
+    /// By folder and what follows the row.
     tiles: BTreeMap<(String, String), Vec<Member>>,
     /// By folder, then by name: offset and length.
     descriptions: BTreeMap<(String, &'static str), Keys>,
@@ -208,8 +210,7 @@ impl Listing {
             return Ok(());
         }
         let [folder @ .., z, x, last] = parts.as_slice() else { return Ok(()) };
-        let (Some(z), Some(x), Some((row, extension))) =
-            (names::number(z), names::number(x), names::row(last))
+        let (Some(z), Some(x), Some((row, ending))) = (names::number(z), names::number(x), names::row(last))
         else {
             return Ok(());
         };
@@ -220,13 +221,13 @@ impl Listing {
             return Err(Error::input(path, format!("'{name}' {what}; {hint}")));
         };
         let member = Member { z, x, row, offset: entry.raw_file_position(), len };
-        self.tiles.entry((folder.join("/"), extension.to_owned())).or_default().push(member);
+        self.tiles.entry((folder.join("/"), ending.to_owned())).or_default().push(member);
         Ok(())
     }
 
-    /// The one set in the archive: its description, the extension of its tiles, and these.
+    /// The one set in the archive: its description, the ending of its tiles, and these.
     fn set(mut self, path: &Path) -> Result<(Keys, String, Vec<Member>)> {
-        let Some(((folder, extension), members)) = self.tiles.pop_first() else {
+        let Some(((folder, ending), members)) = self.tiles.pop_first() else {
             return Err(Error::input(
                 path,
                 "holds no tiles: no member is named ZOOM/COLUMN/ROW.png, .jpg or .webp",
@@ -235,16 +236,14 @@ impl Listing {
         if let Some(((other, theirs), members)) = self.tiles.pop_first() {
             let reason = if other == folder {
                 let Member { z, x, row, .. } = members[0];
-                format!(
-                    "tile {z}/{x}/{row} is .{theirs} where others are .{extension}; a tile set has one format"
-                )
+                format!("tile {z}/{x}/{row} is {theirs} where others are {ending}; a tile set has one format")
             } else {
                 format!("holds more than one tile set: '{folder}' and '{other}'")
             };
             return Err(Error::input(path, reason));
         }
         let told = DESCRIPTIONS.iter().find_map(|name| self.descriptions.remove(&(folder.clone(), *name)));
-        Ok((told.unwrap_or_default(), extension, members))
+        Ok((told.unwrap_or_default(), ending, members))
     }
 }
 
@@ -255,14 +254,15 @@ fn parts(name: &str) -> Option<Vec<&str>> {
 }
 
 /// The tiles that members are; those outside of their level's matrix are left out.
-fn tiles(path: &Path, members: &[Member], extension: &str, scheme: Scheme) -> Result<Vec<Tile>> {
+fn tiles(path: &Path, members: &[Member], ending: &str, grid: (&Grid, Scheme)) -> Result<Vec<Tile>> {
+    let order = Order::names(grid.0);
     let tile = |member: &Member| {
         let Member { z, x, row, offset, len } = *member;
-        let coord = names::address(z, x, row, scheme)?;
-        Some((coord, Tile { key: Order::Names.key(coord)?, offset, len }))
+        let coord = names::address(z, x, row, grid)?;
+        Some((coord, Tile { key: order.key(coord)?, offset, len }))
     };
     let checked = |(coord, tile): (TileCoord, Tile)| {
-        let empty = || Error::input(path, format!("tile {coord} (.{extension}) is empty"));
+        let empty = || Error::input(path, format!("tile {coord} ({ending}) is empty"));
         if tile.len == 0 { Err(empty()) } else { Ok(tile) }
     };
     members.iter().filter_map(tile).map(checked).collect()

@@ -8,6 +8,7 @@ mod containers;
 mod convert;
 mod formats;
 mod golden;
+mod grids;
 mod lesson;
 mod overviews;
 mod pictures;

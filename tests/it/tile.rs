@@ -6,6 +6,7 @@ mod look;
 mod metadata;
 mod mosaic;
 mod resume;
+mod update;
 
 use std::path::{Path, PathBuf};
 

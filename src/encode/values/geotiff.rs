@@ -10,9 +10,10 @@ use super::{Absence, ValueEncoder, filled};
 use crate::block::{Block, Sample, Samples};
 use crate::encode::{Rgba, TileFormat};
 use crate::error::{Error, Result};
-use crate::grid::{TileCoord, TileGrid};
+use crate::grid::{Grid, TileCoord, TileGrid};
 use crate::raster::describe::{BandDescription, Interpretation};
 use crate::spelling::nearest;
+use crate::window::Size;
 
 /// What all tiles of a set have in common.
 #[derive(Debug, Clone)]
@@ -23,8 +24,10 @@ pub struct Common {
     pub palette: Option<Vec<Rgba>>,
     /// What stands where there is no data.
     pub absence: Absence,
-    /// Where tiles lie.
-    pub grid: TileGrid,
+    /// What the tiles divide.
+    pub grid: Grid,
+    /// Columns and rows of the image whose pixels that may be.
+    pub image: Size,
     /// The CRS of the grid as well-known text; none for tiles without a place on the Earth.
     pub wkt: Option<String>,
     /// For a grid that counts pixels of a raster: the geotransform of these.
@@ -99,10 +102,18 @@ impl GeoTiff {
 
     /// Upper left corner and size of a pixel of a tile, as GDAL has it.
     fn geotransform(&self, tile: TileCoord) -> Option<[f64; 6]> {
-        let Common { grid, tile_size, .. } = &self.common;
-        let step = grid.resolution(tile.z, *tile_size);
-        let x = grid.west + f64::from(tile.x) * *tile_size as f64 * step;
-        let y = grid.north - f64::from(tile.y) * *tile_size as f64 * step;
+        let Common { grid, image, tile_size, .. } = &self.common;
+        let square = |square: TileGrid| (square.west, square.north, square.resolution(tile.z, *tile_size));
+        let (west, north, step) = match grid {
+            Grid::WebMercator => square(TileGrid::WEB_MERCATOR),
+            Grid::Image => square(TileGrid::raster(image.width, image.height, *tile_size).0),
+            Grid::Set(set) => {
+                let step = |cell: f64| cell * set.tile_size as f64 / *tile_size as f64;
+                set.matrix(tile.z).map(|m| (m.west, m.north, step(m.cell)))?
+            }
+        };
+        let x = west + f64::from(tile.x) * *tile_size as f64 * step;
+        let y = north - f64::from(tile.y) * *tile_size as f64 * step;
         match self.common.pixels {
             None => self.common.wkt.as_ref().map(|_| [x, step, 0.0, y, 0.0, -step]),
             // The grid counts columns to the right and rows, negative, down.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::grid::{MAX_ZOOM, TileCoord};
+use crate::grid::{Grid, MAX_ZOOM, TileCoord};
 use crate::job::tile::Labels;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::sink::{Deposited, Depot, OutputKind, Target, TileSink, Written};
@@ -33,6 +33,8 @@ pub struct ConvertJob {
     pub target: Target,
     /// Numbering of the rows of the folder or tar archive that is read; default as it tells, else XYZ.
     pub input_scheme: Option<Scheme>,
+    /// What the tiles of the folder or tar archive that is read divide; default as it tells, else Web Mercator.
+    pub input_grid: Option<Grid>,
     /// Numbering of the rows of the folder or tar archive that is written; default as those that are read.
     pub scheme: Option<Scheme>,
     /// Lowest level to copy; default all.
@@ -59,6 +61,7 @@ impl ConvertJob {
             input: input.into(),
             target,
             input_scheme: None,
+            input_grid: None,
             scheme: None,
             min_zoom: None,
             max_zoom: None,
@@ -158,7 +161,7 @@ pub fn run(job: &ConvertJob, monitor: &Monitor, planned: impl FnOnce(usize)) -> 
     job.validate()?;
     let kind = OutputKind::from_path(&job.target.path)?;
     job.target.check(kind)?;
-    let store = store::open(&job.input, job.input_scheme)?;
+    let store = store::open_as(&job.input, job.input_scheme, job.input_grid.as_ref())?;
     let plan = Plan::new(job, kind, store.as_ref())?;
     let (about, opener) = (store.about().clone(), store.opener());
     drop(store);

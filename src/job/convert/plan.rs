@@ -28,8 +28,9 @@ const INDEXED: usize = 128;
 /// Tiles in the order of the container they are in, divided into tasks.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Every tile, as its place in [`Order::Names`].
+    /// Every tile, as its place in the order of names.
     keys: Vec<u64>,
+    order: Order,
     pub(super) batches: Vec<Batch>,
     /// Tiles of levels that are not wanted.
     pub(super) left_out: u64,
@@ -63,7 +64,8 @@ impl Plan {
     /// [`Error::Input`] when there are none, one is there twice, or the list cannot be read; [`Error::Memory`] when the
     /// memory allowed is not enough.
     pub(super) fn new(job: &ConvertJob, kind: OutputKind, store: &dyn TileStore) -> Result<Self> {
-        let mut plan = Self { keys: Vec::new(), batches: Vec::new(), left_out: 0, in_flight: 0 };
+        let order = Order::names(&store.info().grid);
+        let mut plan = Self { keys: Vec::new(), order, batches: Vec::new(), left_out: 0, in_flight: 0 };
         let most = job.memory / PLANNED;
         store.each(&mut |coord, len| {
             if !job.wants(coord.z) {
@@ -91,7 +93,7 @@ impl Plan {
 
     fn add(&mut self, input: &std::path::Path, coord: TileCoord, len: u64) -> Result<()> {
         let reject = |why: String| Error::input(input, format!("tile {coord} {why}"));
-        let key = Order::Names.key(coord).ok_or_else(|| reject("is outside of Web Mercator".to_owned()))?;
+        let key = self.order.key(coord).ok_or_else(|| reject("is outside of its grid".to_owned()))?;
         // What a depot takes.
         let bytes = usize::try_from(len).ok().filter(|len| *len < 1 << 31);
         let bytes = bytes.ok_or_else(|| reject(format!("has {len} bytes")))?;
@@ -117,7 +119,7 @@ impl Plan {
         match keys.windows(2).find(|pair| pair[0] == pair[1]) {
             None => Ok(()),
             Some(pair) => {
-                let coord = Order::Names.tile(pair[0]);
+                let coord = self.order.tile(pair[0]);
                 Err(Error::input(&job.input, format!("has tile {coord} twice")))
             }
         }
@@ -130,7 +132,7 @@ impl Plan {
 
     /// The tiles of a task.
     pub(super) fn coords(&self, batch: &Batch) -> impl Iterator<Item = TileCoord> {
-        self.keys[batch.start..batch.start + batch.tiles].iter().map(|key| Order::Names.tile(*key))
+        self.keys[batch.start..batch.start + batch.tiles].iter().map(|key| self.order.tile(*key))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a job's memory goes.
 
 use super::look::Look;
-use super::plan::{Budget, Plan, PlannedInput};
+use super::plan::{Base, Budget, Plan, PlannedInput};
 use super::{Overlap, TileJob};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
@@ -18,18 +18,28 @@ pub const GDAL_CACHE: usize = 16 << 20;
 /// # Errors
 /// [`Error::Memory`] with the least that would do.
 pub(super) fn share_out(plan: &Plan, job: &TileJob) -> Result<Budget> {
-    let side = plan.tile_size << plan.span();
+    let bases: Vec<(&Base, usize)> = plan
+        .bases
+        .iter()
+        .zip(plan.pyramid.cascades())
+        .map(|(base, cascade)| (base, plan.tile_size << (cascade.base() - cascade.root())))
+        .collect();
     let pixel = plan.bands * plan.sample_type.bytes() + 1;
-    let mut windows: Vec<usize> = plan.inputs.iter().map(|i| i.source_bytes(plan.resampling, side)).collect();
-    windows.sort_unstable_by(|a, b| b.cmp(a));
-    let task = cost(plan, side, windows.iter().take(MOST_OVERLAP).sum(), job.resume);
+    let task_of = |(base, side): &(&Base, usize)| {
+        let source = |i: &PlannedInput| i.source_bytes(base.resampling, *side);
+        let mut windows: Vec<usize> = base.inputs.iter().map(source).collect();
+        windows.sort_unstable_by(|a, b| b.cmp(a));
+        cost(plan, base, *side, windows.iter().take(MOST_OVERLAP).sum(), job.resume)
+    };
+    let task = bases.iter().map(task_of).max().unwrap_or(0);
     let quarter = Size::new(plan.tile_size / 2, plan.tile_size / 2).area() * pixel;
     let fixed = PROGRAM + gdal_cache();
     let chunk = |i: &PlannedInput| i.chunk().area() * i.pixel_bytes();
-    let largest_chunk = plan.inputs.iter().map(chunk).max().unwrap_or(0);
+    let largest_chunk = plan.bases.iter().flat_map(|base| &base.inputs).map(chunk).max().unwrap_or(0);
     let least_chunks = largest_chunk * (job.readers + 1);
     // A node that waits for margins waits longer, but its margins are thin: see `pyramid::WideNursery`.
-    let wide = if plan.reduces_locally() { 1 } else { 4 << plan.span() };
+    let widest = bases.iter().map(|(_, side)| side / plan.tile_size).max().unwrap_or(1);
+    let wide = if plan.reduces_locally() { 1 } else { 4 * widest };
     let pyramid = |swath| plan.pyramid.most_waiting(swath) * quarter * wide;
     let least = fixed + pyramid(1) + least_chunks + task;
     if least > job.memory {
@@ -41,7 +51,7 @@ pub(super) fn share_out(plan: &Plan, job: &TileJob) -> Result<Budget> {
     }
     let spare = job.memory - least;
     let chunks = least_chunks + spare * 2 / 5;
-    let swath = swath(plan, side, chunks);
+    let swath = bases.iter().map(|(base, side)| swath(base, *side, chunks)).min().unwrap_or(1);
     let reserve = pyramid(swath).min(pyramid(1) + spare / 5);
     let in_flight = job.memory - fixed - reserve - chunks;
     Ok(Budget { fixed, pyramid: reserve, chunks, in_flight, task, swath })
@@ -52,7 +62,7 @@ const MOST_OVERLAP: usize = 2;
 
 /// Bytes in flight of a task over `side` × `side` target pixels with source windows of `source` bytes: these, the canvas
 /// with its reduced levels, coordinates, the encoded tiles, and what is noted of them for a later run.
-fn cost(plan: &Plan, side: usize, source: usize, resumable: bool) -> usize {
+fn cost(plan: &Plan, base: &Base, side: usize, source: usize, resumable: bool) -> usize {
     let canvas = side * side * (plan.bands * plan.sample_type.bytes() + 1);
     // All pixels with their margins, in two copies; where no tile needs its neighbours, a sixteenth of a tile's.
     let notes = if resumable && !plan.reduces_locally() { canvas * 3 } else { 0 };
@@ -71,12 +81,14 @@ fn cost(plan: &Plan, side: usize, source: usize, resumable: bool) -> usize {
         }
         _ => side * side * plan.look.picture_bands() * 4 / 3,
     };
-    let mask = if plan.stencil.is_some() { side * side } else { 0 };
-    source + canvas * 4 / 3 + apart + mask + rendered + encoded + notes + (1 << 20)
+    // What lies below, and the result.
+    let below = if plan.update { canvas * 3 } else { 0 };
+    let mask = if base.stencil.is_some() { side * side } else { 0 };
+    source + canvas * 4 / 3 + apart + below + mask + rendered + encoded + notes + (1 << 20)
 }
 
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next.
-fn swath(plan: &Plan, side: usize, chunks: usize) -> u32 {
+fn swath(base: &Base, side: usize, chunks: usize) -> u32 {
     let row_bytes = |metatiles: f64| {
         let one = |i: &PlannedInput| {
             let pixel = i.pixel_bytes() as f64;
@@ -84,7 +96,7 @@ fn swath(plan: &Plan, side: usize, chunks: usize) -> u32 {
             let width = (metatiles * side as f64 * i.scale + chunk.width as f64).min(i.size.width as f64);
             width.max(chunk.width as f64) * (side as f64 * i.scale + 2.0 * chunk.height as f64) * pixel
         };
-        plan.inputs.iter().map(one).fold(0.0, f64::max)
+        base.inputs.iter().map(one).fold(0.0, f64::max)
     };
     let fits = |s: &u32| row_bytes(f64::from(*s)) <= chunks as f64;
     (0..=8).map(|k| 1u32 << k).take_while(fits).last().unwrap_or(1)
@@ -99,6 +111,7 @@ fn gdal_cache() -> usize {
 /// Bytes in flight of one metatile.
 pub(super) fn task(plan: &Plan, metatile: TileCoord, resumable: bool) -> usize {
     let window = plan.window(metatile);
-    let windows = plan.touching(&window).map(|(_, input)| input.source_bytes(plan.resampling, window.width));
-    cost(plan, window.width, windows.sum(), resumable).min(plan.budget.in_flight)
+    let base = plan.base(metatile.z);
+    let windows = base.touching(&window).map(|(_, input)| input.source_bytes(base.resampling, window.width));
+    cost(plan, base, window.width, windows.sum(), resumable).min(plan.budget.in_flight)
 }

@@ -36,7 +36,7 @@ pub(super) fn identity(job: &TileJob, plan: &Plan) -> Result<Identity> {
     for (name, value) in fields(&format!("{:#?}", comparable(job))) {
         identity.add(name, value);
     }
-    let files = survey::each(&job.inputs, job.readers, |_, spec| spec.files())?;
+    let files = survey::each(&job.inputs, job.readers, SourceSpec::files)?;
     let mut last = String::new();
     for (k, (spec, files)) in job.inputs.iter().zip(files).enumerate() {
         identity.add(format!("input {}", k + 1), described(&spec.path, files));
@@ -51,8 +51,8 @@ pub(super) fn identity(job: &TileJob, plan: &Plan) -> Result<Identity> {
     Ok(identity)
 }
 
-/// A job without what cannot change a tile: how much of the machine it takes, whether it replaces and resumes, which pages show the
-/// tiles, and how paths are spelled. The inputs are looked at on their own.
+/// A job without what cannot change a tile: how much of the machine it takes, how many tiles it may make, whether it replaces and
+/// resumes, which pages show the tiles, and how paths are spelled. The inputs are looked at on their own.
 fn comparable(job: &TileJob) -> TileJob {
     let target = Target {
         path: job.target.path.file_name().map(PathBuf::from).unwrap_or_default(),
@@ -62,7 +62,7 @@ fn comparable(job: &TileJob) -> TileJob {
     let harmless = |setting: &str| HARMLESS.iter().any(|key| setting.split('=').next() == Some(key));
     let settings = job.settings.iter().filter(|setting| !harmless(setting)).cloned().collect();
     let (inputs, webviewers) = (Vec::new(), Vec::new());
-    let same = TileJob { inputs, target, webviewers, settings, ..job.clone() };
+    let same = TileJob { inputs, target, webviewers, settings, max_tiles: None, ..job.clone() };
     TileJob { readers: 0, threads: 0, memory: 0, resume: false, ..same }
 }
 
@@ -137,7 +137,8 @@ fn on_disk(path: &Path) -> Option<PathBuf> {
 /// A hash of everything the plan holds but how memory is shared out and how paths are spelled.
 fn plan_hash(plan: &Plan) -> u64 {
     let mut plan = Plan { budget: Budget::default(), guesses: Vec::new(), ..plan.clone() };
-    for part in plan.inputs.iter_mut().flat_map(|input| &mut input.parts) {
+    let inputs = plan.bases.iter_mut().flat_map(|base| &mut base.inputs);
+    for part in inputs.flat_map(|input| &mut input.parts) {
         part.spec = SourceSpec::default();
     }
     let mut hash = Hash(Xxh3::new());
@@ -189,10 +190,16 @@ mod tests {
 
     #[test]
     fn whatever_changes_a_tile_makes_another_job() {
-        let change: [fn(&mut TileJob); 7] = [
+        let change: [fn(&mut TileJob); 9] = [
             |job| job.max_zoom = Some(7),
             |job| job.overview_resampling = Some(Resampling::Mode),
             |job| job.tile_size = 512,
+            |job| job.retina = true,
+            |job| {
+                let mut set = crate::grid::TileMatrixSet::web_mercator();
+                set.matrices[7].west += 1.0;
+                job.tiling = super::super::TilingScheme::Set(set.into());
+            },
             |job| job.labels.attribution = Some("me".to_owned()),
             |job| job.categorical = true,
             |job| job.target.path = PathBuf::from("/elsewhere/set.mbtiles"),

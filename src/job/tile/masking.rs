@@ -1,11 +1,12 @@
 //! Which pixels hold data beyond what the rasters say, and what tiles show where none do.
 
+use super::TileJob;
 use super::plan::{Plan, PlannedInput};
-use super::{TileJob, TilingScheme};
 use crate::encode::opaque::Opaque;
 use crate::encode::{EncoderOptions, TileEncoder};
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, TileGrid};
+use crate::grid::{Bounds, PixelGrid};
+use crate::raster::crs::Plane;
 use crate::raster::cutline::{CutlineSpec, Onto};
 use crate::resampling::Resampling;
 use crate::warp::exclusion::Exclusion;
@@ -159,32 +160,32 @@ impl Masking {
         black.then(|| "black under transparent pixels (--background 0,0,0)".to_owned())
     }
 
-    /// Cuts the inputs to the cutline, if there is one: what lies outside is not planned. Returns the polygons among the pixels
-    /// of the base level.
+    /// Cuts the inputs of a base level to the cutline, if there is one: what lies outside is not planned. Returns the polygons among
+    /// the pixels of the level.
     ///
     /// # Errors
     /// [`Error::Input`] when the cutline cannot be read or lies outside of all inputs.
     pub(super) fn cut(
         &self,
         job: &TileJob,
-        grid: &TileGrid,
-        base: u8,
+        plane: Option<&Plane>,
+        level: &PixelGrid,
         inputs: &mut [PlannedInput],
         guesses: &mut Vec<String>,
     ) -> Result<Option<Stencil>> {
         let Some(spec) = &self.cutline else { return Ok(None) };
         let cutline = spec.read()?;
         guesses.extend(cutline.guess.clone());
-        let step = grid.resolution(base, job.tile_size);
-        let onto = match (job.tiling, inputs.first().and_then(|input| input.parts.first())) {
-            (TilingScheme::Raster, Some(part)) => {
+        let onto = match (plane, inputs.first().and_then(|input| input.parts.first())) {
+            (Some(plane), _) => Onto::Plane(plane),
+            (None, Some(part)) => {
                 Onto::Pixels(&part.spec, &part.description.georeferencing, part.description.size)
             }
-            _ => Onto::WebMercator,
+            (None, None) => return Ok(None),
         };
-        let mut polygons = cutline.carried(&onto, step * TOLERANCE)?;
+        let mut polygons = cutline.carried(&onto, level.step * TOLERANCE)?;
         for p in polygons.iter_mut().flatten().flatten() {
-            (p.x, p.y) = ((p.x - grid.west) / step, (grid.north - p.y) / step);
+            (p.x, p.y) = ((p.x - level.west) / level.step, (level.north - p.y) / level.step);
         }
         let nothing = Window::new(0, 0, 0, 0);
         let planned = inputs.iter().flat_map(|i| &i.windows).fold(nothing, |all, w| all.union(w));
@@ -194,7 +195,7 @@ impl Masking {
         if boxes.len() > MOST_BOXES {
             boxes = vec![boxes.iter().fold(nothing, |all, w| all.union(w))];
         }
-        let boxes: Vec<Bounds> = boxes.iter().map(|w| bounds(w, grid, step)).collect();
+        let boxes: Vec<Bounds> = boxes.iter().map(|w| level.place(w)).collect();
         for input in inputs.iter_mut() {
             let extent = input.extent.iter();
             input.extent = extent.flat_map(|e| boxes.iter().filter_map(|b| b.intersection(e))).collect();
@@ -209,15 +210,5 @@ impl Masking {
             return Err(Error::input(&spec.path, reason));
         }
         Ok(Some(stencil))
-    }
-}
-
-/// Where pixels of `step` units lie.
-fn bounds(w: &Window, grid: &TileGrid, step: f64) -> Bounds {
-    Bounds {
-        west: grid.west + w.x as f64 * step,
-        south: grid.north - w.bottom() as f64 * step,
-        east: grid.west + w.right() as f64 * step,
-        north: grid.north - w.y as f64 * step,
     }
 }

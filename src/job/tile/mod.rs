@@ -4,6 +4,7 @@
 //! TileJob ──▶ Plan ──▶ readers: coordinates + source windows ──▶ pool: warp, pyramid, encode ──▶ writer: sink
 //! ```
 
+mod backdrop;
 mod budget;
 mod estimate;
 mod identity;
@@ -23,10 +24,12 @@ mod sketch;
 mod stretch;
 mod survey;
 pub mod terrain;
+pub mod update;
 pub mod values;
 mod weave;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use budget::GDAL_CACHE;
@@ -38,18 +41,21 @@ use crate::encode::png::PngOptions;
 use crate::encode::values::ValueEncoder;
 use crate::encode::{EncoderOptions, TileEncoder, TileFormat};
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, MAX_ZOOM, TileCoord};
+use crate::grid::{Bounds, Grid, MAX_ZOOM, TileCoord, TileMatrixSet};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
+use crate::raster::crs::Plane;
 use crate::resampling::Resampling;
-use crate::sink::{self, Begun, Log, OutputKind, Target, TileSink, Written};
+use crate::sink::{self, Begun, Deposited, Log, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
 use crate::view::Webviewer;
+use crate::window::Size;
 use masking::Masking;
 use picture::Picture;
 use reader::TileReader;
 use terrain::Terrain;
+use update::Update;
 use values::Values;
 use weave::{Loom, Woven};
 
@@ -69,13 +75,61 @@ pub struct Labels {
 }
 
 /// What the tiles divide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum TilingScheme {
     /// The world in Web Mercator.
     #[default]
     WebMercatorQuad,
     /// The pixels of the one input, whatever its georeferencing.
     Raster,
+    /// A plane, as another grid does.
+    Set(Arc<TileMatrixSet>),
+}
+
+impl TilingScheme {
+    /// The scheme that a grid is: `WebMercatorQuad` also in the words of a file.
+    pub fn of(set: Arc<TileMatrixSet>) -> Self {
+        if set.is_web_mercator() { Self::WebMercatorQuad } else { Self::Set(set) }
+    }
+
+    /// What the tiles of a set divide.
+    pub fn grid(&self) -> Grid {
+        match self {
+            Self::WebMercatorQuad => Grid::WebMercator,
+            Self::Raster => Grid::Image,
+            Self::Set(set) => Grid::Set(Arc::clone(set)),
+        }
+    }
+
+    /// Its levels; those of an image's own pixels for an image of a size.
+    fn matrices(&self, image: Option<Size>, tile_size: usize) -> Arc<TileMatrixSet> {
+        match (self, image) {
+            (Self::Set(set), _) => Arc::clone(set),
+            (Self::Raster, Some(Size { width, height })) => {
+                Arc::new(TileMatrixSet::image(width, height, tile_size))
+            }
+            _ => Arc::new(TileMatrixSet::web_mercator()),
+        }
+    }
+
+    /// Where it is on the Earth; `None` for an image's own pixels.
+    fn plane(&self) -> Option<Plane> {
+        match self {
+            Self::WebMercatorQuad => Some(Plane::web_mercator()),
+            Self::Raster => None,
+            Self::Set(set) => Some(Plane::of(set)),
+        }
+    }
+
+    /// Whether each level is a square of 2ᶻ tiles a side.
+    fn is_square(&self) -> bool {
+        !matches!(self, Self::Set(_))
+    }
+
+    /// Side of a tile in pixels, unless another one is asked for.
+    pub fn tile_size(&self) -> usize {
+        if let Self::Set(set) = self { set.tile_size } else { 256 }
+    }
 }
 
 /// What is shown where inputs overlap.
@@ -121,14 +175,20 @@ pub struct TileJob {
     pub values: Option<Values>,
     /// Format of the tiles, with its options; default PNG.
     pub tiles: EncoderOptions,
-    /// Side of a tile in pixels: 256 or 512.
+    /// Side of a tile in pixels: 256 or 512, or as the grid has it; twice that with `retina`.
     pub tile_size: usize,
+    /// Tiles are shown with half the pixels they have, and named for it; default no.
+    pub retina: bool,
+    /// Refuse to make more tiles; default no limit.
+    pub max_tiles: Option<u64>,
     /// What the tiles divide.
     pub tiling: TilingScheme,
     /// Numbering of the rows in a folder.
     pub scheme: Scheme,
     /// Extent in degrees to which tiles are limited; its west may lie east of its east, across the antimeridian.
     pub bbox: Option<Bounds>,
+    /// Make part of the tile set at the target anew; default all of a new one.
+    pub update: Option<Update>,
     /// Pixels without data.
     pub masking: Masking,
     /// Words for the metadata.
@@ -167,9 +227,12 @@ impl TileJob {
             values: None,
             tiles: EncoderOptions::default(),
             tile_size: 256,
+            retina: false,
+            max_tiles: None,
             tiling: TilingScheme::default(),
             scheme: Scheme::default(),
             bbox: None,
+            update: None,
             masking: Masking::default(),
             labels: Labels::default(),
             webviewers: Vec::new(),
@@ -190,12 +253,12 @@ impl TileJob {
         if self.inputs.is_empty() {
             return usage("no input given".to_owned());
         }
-        if self.tile_size != 256 && self.tile_size != 512 {
-            return usage(format!("--tile-size {}: tiles have 256 or 512 pixels a side", self.tile_size));
-        }
+        self.validate_tile_size()?;
         self.tiles.validate()?;
-        if self.tiling == TilingScheme::Raster {
-            self.validate_raster()?;
+        match &self.tiling {
+            TilingScheme::Raster => self.validate_raster()?,
+            TilingScheme::Set(set) => self.validate_set(set)?,
+            TilingScheme::WebMercatorQuad => {}
         }
         if let Some(z) = [self.min_zoom, self.max_zoom].into_iter().flatten().find(|z| *z > MAX_ZOOM) {
             return usage(format!("zoom {z} is out of range: 0 to {MAX_ZOOM}"));
@@ -205,14 +268,15 @@ impl TileJob {
         {
             return usage(format!("the lowest zoom {min} is above the highest, {max}"));
         }
-        if let Some(b) = self.bbox {
+        for (option, b) in [("--bbox", self.bbox), ("--update-bbox", self.update.map(|update| update.bbox))] {
+            let Some(b) = b else { continue };
             let fits = b.south < b.north
                 && b.west != b.east
                 && [b.west, b.east].iter().all(|v| v.abs() <= 180.0)
                 && [b.south, b.north].iter().all(|v| v.abs() <= 90.0);
             if !fits {
                 return usage(format!(
-                    "--bbox {},{},{},{} is not WEST,SOUTH,EAST,NORTH in degrees (west may exceed east only \
+                    "{option} {},{},{},{} is not WEST,SOUTH,EAST,NORTH in degrees (west may exceed east only \
                      across the antimeridian)",
                     b.west, b.south, b.east, b.north
                 ));
@@ -228,6 +292,7 @@ impl TileJob {
         }
         self.masking.validate(self)?;
         self.values.as_ref().map_or(Ok(()), |values| values.validate(self))?;
+        self.update.map_or(Ok(()), |update| update.validate(self))?;
         for page in &self.webviewers {
             self.accepts(*page)?;
         }
@@ -245,12 +310,16 @@ impl TileJob {
                 self.target.path.display()
             )));
         }
-        if self.tiles.format() == TileFormat::Tiff {
+        if self.tiles.format() == TileFormat::Tiff || self.values.is_some() {
             let text = "--webviewer: browsers show no GeoTIFF tiles; make pictures (-f png, jpg or webp)";
             return Err(Error::Usage(text.to_owned()));
         }
-        let placed = self.tiling != TilingScheme::Raster;
-        let shows = page.shows(placed, self.terrain.is_some(), self.scheme);
+        let grid = match &self.tiling {
+            TilingScheme::WebMercatorQuad => Grid::WebMercator,
+            TilingScheme::Raster => Grid::Image,
+            TilingScheme::Set(set) => Grid::Set(Arc::clone(set)),
+        };
+        let shows = page.shows(&grid, self.terrain.is_some(), self.scheme);
         shows.map_err(|why| Error::Usage(format!("--webviewer {}: it {why}", page.name())))
     }
 
@@ -261,6 +330,57 @@ impl TileJob {
 }
 
 impl TileJob {
+    /// Refuses sizes of tiles that cannot be made.
+    fn validate_tile_size(&self) -> Result<()> {
+        let (own, times) = (self.tiling.tile_size(), if self.retina { 2 } else { 1 });
+        let shown = self.tile_size / times;
+        let usage = |text: String| Err(Error::Usage(text));
+        if shown * times != self.tile_size || ![256, 512, own].contains(&shown) {
+            let or_own =
+                if [256, 512].contains(&own) { String::new() } else { format!(", or the {own} of the grid") };
+            return usage(format!("--tile-size {shown}: tiles have 256 or 512 pixels a side{or_own}"));
+        }
+        if !self.tile_size.is_multiple_of(TILE_UNIT) || self.tile_size > MOST_TILE_SIZE {
+            return usage(format!(
+                "the tiling scheme has tiles of {own} pixels, and only multiples of {TILE_UNIT} up to {MOST_TILE_SIZE} can be made; \
+                 --tile-size 256 divides the same tiles into other pixels"
+            ));
+        }
+        let kind = OutputKind::from_path(&self.target.path)?;
+        if self.retina && !kind.is_free() {
+            return usage(format!(
+                "--retina names files {{y}}@2x, and {} has no names: write a folder or .tar, or take --tile-size 512",
+                kind.name()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses what a grid other than Web Mercator's cannot be used for.
+    fn validate_set(&self, set: &TileMatrixSet) -> Result<()> {
+        if set.crs.is_empty() || set.matrices.is_empty() {
+            return Err(Error::Usage(format!("--tiling-scheme {}: a grid needs a CRS and levels", set.id)));
+        }
+        let (first, last) = (set.first, set.last());
+        if let Some(z) =
+            [self.min_zoom, self.max_zoom].into_iter().flatten().find(|z| *z < first || *z > last)
+        {
+            return Err(Error::Usage(format!(
+                "zoom {z} is out of range: {} has the levels {first} to {last}",
+                set.id
+            )));
+        }
+        let kind = OutputKind::from_path(&self.target.path)?;
+        if !kind.is_free() {
+            return Err(Error::Usage(format!(
+                "{} knows only Web Mercator: write the tiles of --tiling-scheme {} to a folder or .tar",
+                kind.name(),
+                set.id
+            )));
+        }
+        Ok(())
+    }
+
     /// Refuses what an image's own pixels cannot be tiled with.
     fn validate_raster(&self) -> Result<()> {
         let refuse = |why: &str| Err(Error::Usage(format!("--tiling-scheme raster {why}")));
@@ -277,6 +397,12 @@ impl TileJob {
     }
 }
 
+/// Sides of tiles are multiples of this: [cells](crate::warp::coords::CELL) in pairs.
+const TILE_UNIT: usize = 64;
+
+/// Largest side of a tile.
+const MOST_TILE_SIZE: usize = 4096;
+
 /// A quarter of the machine, at least 128 MB and at most 256 MB: more does not make a run faster.
 pub(super) fn default_memory() -> usize {
     (super::machine::memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 256 << 20)
@@ -292,12 +418,19 @@ struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    /// A container with the tiles that earlier runs made.
-    fn new(mut sink: Box<dyn TileSink>, job: &'a TileJob, log: Option<Log>) -> Result<Self> {
+    /// A container with the tiles that earlier runs made, and those that are copied.
+    fn new(
+        mut sink: Box<dyn TileSink>,
+        job: &'a TileJob,
+        log: Option<Log>,
+        copied: Vec<Deposited>,
+    ) -> Result<Self> {
+        let others = copied.len() as u64;
+        copied.into_iter().try_for_each(|tile| sink.accept(tile))?;
         if let Some(log) = &log {
             log.take_over(|tile| sink.accept(tile))?;
         }
-        let tiles = log.as_ref().map_or(0, Log::tiles);
+        let tiles = others + log.as_ref().map_or(0, Log::tiles);
         Ok(Self { sink, job, tiles, log })
     }
 }
@@ -349,15 +482,21 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let begun = Instant::now();
     job.validate()?;
     let kind = OutputKind::from_path(&job.target.path)?;
+    let prepared = job.update.map(|update| update.prepare(job)).transpose()?;
+    let (job, updated) = prepared.as_ref().map_or((job, None), |(job, updated)| (job, Some(updated)));
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
     let encoder = Encoder::new(job, &plan)?;
-    let info = info(job, &plan, job.tiles.format());
+    let info = match updated {
+        Some(updated) => updated.info(job, &plan),
+        None => info(job, &plan, job.tiles.format()),
+    };
     let mut metatiles = plan.pyramid.metatiles(plan.budget.swath);
     let (container, log) = begin(job, &plan, kind, info)?;
     let container = container.with_pages(&job.webviewers);
     let cache = ChunkCache::new(plan.budget.chunks);
     let mut loom = Loom::new(&plan, &encoder, container.depot());
+    loom.lay_over(updated.map(|updated| &updated.backdrop))?;
     if let Some(log) = &log {
         loom.resume(log)?;
         let done: HashSet<TileCoord> = log.done().collect();
@@ -365,7 +504,12 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     }
     let resumed = log.as_ref().map_or(0, Log::tiles);
     planned(&plan, metatiles.len());
+    let copied = match updated {
+        Some(updated) => updated.copy(&plan, &container.depot(), job.threads, monitor)?,
+        None => Vec::new(),
+    };
 
+    let others = copied.len() as u64;
     let limits = Limits {
         // A reader opens handles and transformations of its own.
         readers: job.readers.min(metatiles.len()),
@@ -382,12 +526,14 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
             open: || Ok(TileReader::new(&plan, &cache)),
             read: |reader: &mut TileReader<'_>, metatile: &TileCoord| reader.read(*metatile),
             process: |weft| loom.weave(weft),
-            create: || Counted::new(container.open(), job, log),
+            create: || Counted::new(container.open(), job, log, copied),
         },
     )?;
     let Outcome { done, stats } = outcome;
     let mut report = Report::new(job, &plan, kind, &done, stats, cache.decoded(), begun.elapsed());
     report.resumed = resumed;
+    report.copied = others;
+    report.empty = plan.counts().values().sum::<u64>().saturating_sub(done.tiles.saturating_sub(others));
     report.warnings.extend(loom.warning());
     Ok(report)
 }
@@ -436,6 +582,8 @@ impl Encoder {
 pub fn dry_run(job: &TileJob) -> Result<(Plan, Estimate)> {
     job.validate()?;
     let kind = OutputKind::from_path(&job.target.path)?;
+    let prepared = job.update.map(|update| update.prepare(job)).transpose()?;
+    let job = prepared.as_ref().map_or(job, |(job, _)| job);
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
     let estimate = Estimate::sample(&plan, kind, &Encoder::new(job, &plan)?)?;
@@ -447,8 +595,11 @@ fn info(job: &TileJob, plan: &Plan, format: TileFormat) -> TilesetInfo {
     let stem = || job.target.path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let name = labels.name.clone().or_else(stem).unwrap_or_else(|| "tiles".to_owned());
     let world = Bounds { west: -180.0, south: -85.0, east: 180.0, north: 85.0 };
-    let mut info = TilesetInfo::new(name, plan.bounds.unwrap_or(world), format, job.tile_size as u32)
-        .with_zooms(plan.pyramid.min(), plan.max_zoom);
+    let shown = if job.retina { job.tile_size / 2 } else { job.tile_size };
+    let mut info = TilesetInfo::new(name, plan.bounds.unwrap_or(world), format, shown as u32)
+        .with_zooms(plan.min_zoom, plan.max_zoom);
+    info.retina = job.retina;
+    info.grid = plan.grid.clone();
     info.placed = plan.bounds.is_some();
     info.description.clone_from(&labels.description);
     info.attribution.clone_from(&labels.attribution);

@@ -11,9 +11,10 @@ use super::places::Places;
 use super::terrain::Metres;
 use super::values::Content;
 use crate::block::SampleType;
-use crate::grid::{Bounds, TileCoord, TileGrid};
+use crate::grid::{Bounds, Grid, PixelGrid, TileCoord};
 use crate::pyramid::Pyramid;
 use crate::raster::chunks::ChunkLayout;
+use crate::raster::crs::Plane;
 use crate::raster::source::Selection;
 use crate::raster::{Description, Frame, Georeferencing, SourceSpec};
 use crate::resampling::Resampling;
@@ -43,7 +44,7 @@ pub struct PlannedInput {
     pub full: Size,
     /// Columns and rows of what is read.
     pub size: Size,
-    /// Where it lies in Web Mercator metres, within the box asked for.
+    /// Where it lies in the plane of the tiles, within the box asked for.
     pub extent: Vec<Bounds>,
     /// The pixels of the base level it may touch.
     pub windows: Vec<Window>,
@@ -54,7 +55,7 @@ pub struct PlannedInput {
 /// A raster of an input.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// Its position in the job's list of inputs.
+    /// Its position in the job's list of inputs; for each further base, counted on.
     pub number: usize,
     /// Where it is and how to open it.
     pub spec: SourceSpec,
@@ -68,13 +69,27 @@ pub struct Part {
     pub place: Window,
 }
 
-/// Everything that decides the tiles.
+/// A level that is made from the inputs, whose tiles are reduced to those of the levels below it.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct Base {
     /// The inputs, later ones over earlier ones.
     pub inputs: Vec<PlannedInput>,
     /// Where their windows lie.
     pub places: Places,
+    /// The pixels of the level.
+    pub pixels: PixelGrid,
+    /// How it is made from the inputs.
+    pub resampling: Resampling,
+    /// Polygons among its pixels outside of which nothing is shown.
+    pub stencil: Option<Stencil>,
+}
+
+/// Everything that decides the tiles.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The levels that are made from the inputs, coarse to fine: one where each level of the grid halves the next, else one
+    /// for each stretch of levels that do. The [cascades](Pyramid::cascades) are in the same order.
+    pub bases: Vec<Base>,
     /// How the samples of the canvas look.
     pub look: Look,
     /// Whether inputs are turned into pictures before they are warped, because they differ in kind.
@@ -85,28 +100,32 @@ pub struct Plan {
     pub bands: usize,
     /// Whether coverage is opacity or a mere mask.
     pub edges: Edges,
-    /// How the base level is made from the source.
+    /// How the highest level is made from the source.
     pub resampling: Resampling,
     /// How lower levels are made from the one above.
     pub overview_resampling: Resampling,
     /// What is shown where inputs overlap.
     pub overlap: Overlap,
-    /// The tiles; its base level may lie above [`Plan::max_zoom`].
+    /// The tiles; base levels may lie above those that are written.
     pub pyramid: Pyramid,
-    /// The highest level that is written.
+    /// The lowest zoom level that is written.
+    pub min_zoom: u8,
+    /// The highest zoom level that is written.
     pub max_zoom: u8,
     /// Side of a tile in pixels.
     pub tile_size: usize,
-    /// The square the tiles divide.
-    pub grid: TileGrid,
+    /// What the tiles divide.
+    pub grid: Grid,
+    /// Where that is on the Earth; none for an image's own pixels.
+    pub plane: Option<Plane>,
     /// Extent in degrees, −180…180 across the antimeridian; none for tiles without a place on the Earth.
     pub bounds: Option<Bounds>,
-    /// Polygons of the base level outside of which nothing is shown.
-    pub stencil: Option<Stencil>,
     /// Values that averages leave out.
     pub exclusion: Option<Exclusion>,
     /// What tiles of values hold; none of pictures.
     pub values: Option<Content>,
+    /// Whether tiles are laid over those of an existing set.
+    pub update: bool,
     /// Where memory goes.
     pub budget: Budget,
     /// What was decided in the user's place, each with the option that says so.
@@ -132,19 +151,19 @@ pub struct Budget {
 }
 
 impl Plan {
-    /// Levels between a metatile's tiles and its root.
-    pub fn span(&self) -> u8 {
-        self.pyramid.base() - self.pyramid.root()
+    /// The base of the levels that a level belongs to.
+    pub fn base(&self, z: u8) -> &Base {
+        &self.bases[self.pyramid.number(z)]
+    }
+
+    /// The inputs as they are read for the highest level.
+    pub fn inputs(&self) -> &[PlannedInput] {
+        self.bases.last().map_or(&[], |base| &base.inputs)
     }
 
     /// Pixels of a metatile at the base level.
     pub fn window(&self, metatile: TileCoord) -> Window {
         self.pyramid.window(metatile, self.tile_size)
-    }
-
-    /// The inputs that may touch a window of the base level, in the order they are laid over each other.
-    pub fn touching(&self, window: &Window) -> impl Iterator<Item = (usize, &PlannedInput)> {
-        self.places.touching(window).into_iter().map(|index| (index, &self.inputs[index]))
     }
 
     /// West, south, east and north in degrees, unless the tiles have no place on the Earth.
@@ -154,7 +173,8 @@ impl Plan {
 
     /// How many tiles may be written at each level from the lowest to the highest.
     pub fn counts(&self) -> BTreeMap<u8, u64> {
-        (self.pyramid.min()..=self.max_zoom).map(|z| (z, self.pyramid.count(z))).collect()
+        let pyramid = &self.pyramid;
+        pyramid.written().filter_map(|z| Some((pyramid.zoom(z)?, pyramid.count(z)))).collect()
     }
 
     /// Whether a lower level is made from 2 × 2 pixels each, so that no tile needs its neighbours.
@@ -164,27 +184,34 @@ impl Plan {
 
     /// The tiles of a level, between root and base, that a metatile holds.
     pub(super) fn tiles_of(&self, metatile: TileCoord, z: u8) -> impl Iterator<Item = TileCoord> {
-        self.square(metatile, z).filter(|t| self.pyramid.contains(*t))
+        square(metatile, z).filter(|t| self.pyramid.contains(*t))
     }
 
     /// The tiles of the base level that lie in a metatile but not in the plan.
     pub(super) fn tiles_beside(&self, metatile: TileCoord) -> impl Iterator<Item = TileCoord> {
-        self.square(metatile, self.pyramid.base()).filter(|t| !self.pyramid.contains(*t))
-    }
-
-    /// All tiles of a level under a metatile.
-    fn square(&self, metatile: TileCoord, z: u8) -> impl Iterator<Item = TileCoord> + use<> {
-        let shift = z - self.pyramid.root();
-        let (x, y) = (metatile.x << shift, metatile.y << shift);
-        let side = 0..1u32 << shift;
-        side.clone().flat_map(move |j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)))
+        square(metatile, self.pyramid.cascade(metatile.z).base()).filter(|t| !self.pyramid.contains(*t))
     }
 
     /// How many tiles of a metatile may be written.
     pub(super) fn tiles_under(&self, metatile: TileCoord) -> u64 {
-        let highest = self.max_zoom.min(self.pyramid.base());
-        let levels = self.pyramid.root().max(self.pyramid.min())..=highest;
+        let base = self.pyramid.cascade(metatile.z).base();
+        let levels = (metatile.z..=base).filter(|z| self.pyramid.zoom(*z).is_some());
         levels.map(|z| self.tiles_of(metatile, z).count() as u64).sum()
+    }
+}
+
+/// All tiles of a level under a metatile.
+fn square(metatile: TileCoord, z: u8) -> impl Iterator<Item = TileCoord> {
+    let shift = z - metatile.z;
+    let (x, y) = (metatile.x << shift, metatile.y << shift);
+    let side = 0..1u32 << shift;
+    side.clone().flat_map(move |j| side.clone().map(move |i| TileCoord::new(z, x + i, y + j)))
+}
+
+impl Base {
+    /// The inputs that may touch a window of the level, in the order they are laid over each other.
+    pub fn touching(&self, window: &Window) -> impl Iterator<Item = (usize, &PlannedInput)> {
+        self.places.touching(window).into_iter().map(|index| (index, &self.inputs[index]))
     }
 }
 

@@ -1,17 +1,24 @@
 //! Making the plan: from the job and a look at its inputs, before anything is written.
+//!
+//! Where the levels of the grid halve one another, the highest is made from the inputs and all others from the one above. Where
+//! they do not, each stretch of levels that do has a base of its own: a lower level made of pixels that lie askew to it would
+//! be made of pixels twice. Its tiles are lower levels all the same, so they are made by the method for these, from the inputs.
 
-use super::levels::{base_level, span, zooms};
+use std::sync::Arc;
+
+use super::levels::{Stretch, span, stretches, zooms};
 use super::look::Look;
 use super::places::Places;
-use super::plan::{Budget, Plan, PlannedInput};
+use super::plan::{Base, Budget, Plan, PlannedInput};
 use super::sheet::{Decided, lay_out};
-use super::sketch::{Outline, Place, Sketch, frames};
+use super::sketch::{Outline, Place, Sketch, area, frames};
 use super::{Overlap, TileJob, TilingScheme, budget, empty, stretch, survey};
 use crate::block::SampleType;
 use crate::encode::EncoderOptions;
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, latitude, longitude};
-use crate::pyramid::{Pyramid, TileRange};
+use crate::grid::{Bounds, TileMatrixSet};
+use crate::pyramid::{Cascade, Pyramid, TileRange};
+use crate::raster::crs::Plane;
 use crate::resampling::Resampling;
 use crate::warp::kernel::Edges;
 
@@ -26,7 +33,8 @@ impl Plan {
     /// no place on the map, [`Error::Memory`] when the memory allowed is not enough.
     pub fn new(job: &TileJob) -> Result<Self> {
         let mut guesses = Vec::new();
-        let mut sketches = sketches(job, &mut guesses)?;
+        let (set, mut sketches) = sketches(job, &mut guesses)?;
+        let plane = job.tiling.plane();
         match job.overlap {
             Overlap::First => sketches.reverse(),
             // Stable: of equals the later stays over the earlier.
@@ -35,27 +43,27 @@ impl Plan {
             }
             Overlap::Last | Overlap::Min | Overlap::Max => {}
         }
-        let grid = sketches[0].grid;
-        let (min, max) = zooms(job, &sketches, &mut guesses)?;
-        let (base, reads) = base_level(&sketches, max, job.tile_size);
-        let scales: Vec<f64> = sketches
-            .iter()
-            .zip(&reads)
-            .map(|(s, read)| s.largest_scale(base, job.tile_size, read.size))
-            .collect();
+        let zooms = zooms(job, &set, &sketches, &mut guesses)?;
+        let wanted = wanted(job, plane.as_ref())?;
 
         let values = job.values.as_ref().map(|v| v.content(&sketches, job, &mut guesses)).transpose()?;
-        let mixed = sketches.windows(2).any(|w| !w[0].same_kind(&w[1]));
+        let differing = sketches.windows(2).any(|w| !w[0].same_kind(&w[1]));
         let mut looks: Vec<Look> = sketches.iter().map(|s| s.look.clone()).collect();
         stretch::settle(&sketches, &mut looks, job, &mut guesses)?;
-        let look = if mixed { common(&looks) } else { looks[0].clone() };
-        let categorical = job.categorical || (!mixed && look.is_categorical());
+        let look = match differing {
+            _ if job.update.is_some() => Look::Rgb,
+            true => common(&looks),
+            false => looks[0].clone(),
+        };
+        let mixed = differing || job.update.is_some();
+        let named = if job.update.is_some() && !differing { &looks[0] } else { &look };
+        let categorical = job.categorical || named.is_categorical();
         let (sample_type, bands) = if mixed {
             (SampleType::U8, look.picture_bands())
         } else {
             (sketches[0].selection.sample_type, sketches[0].selection.bands.len())
         };
-        let faded = sketches.iter().any(|s| s.selection.alpha.is_some()) || (mixed && !categorical);
+        let faded = sketches.iter().any(|s| s.selection.alpha.is_some()) || (differing && !categorical);
         // A height has no opacity.
         let soft = faded && job.terrain.is_none();
         let or = |given: Option<Resampling>, names: Resampling, quantities: Resampling| {
@@ -68,19 +76,27 @@ impl Plan {
         guesses.extend(job.masking.guess(job.tiles));
 
         let has_holes = sketches.iter().any(Sketch::has_holes);
-        let decided = sketches.into_iter().zip(reads).zip(looks.into_iter().zip(scales));
-        let decided = decided.map(|((sketch, read), (look, scale))| Decided { sketch, read, look, scale });
-        let mut inputs = lay_out(decided, base, job);
-        let stencil = job.masking.cut(job, &grid, base, &mut inputs, &mut guesses)?;
-        let ranges = ranges(&inputs, base, job.tile_size);
-        let span = span(&inputs, resampling, job.tile_size);
-        let pyramid = Pyramid::new(base, min, span, &ranges).ok_or_else(|| nothing(job, has_holes))?;
-        let bounds = (job.tiling == TilingScheme::WebMercatorQuad).then(|| bounds(&inputs));
-        let windows = inputs.iter().enumerate().flat_map(|(k, i)| i.windows.iter().map(move |w| (k, w)));
-        let places = Places::new(windows);
+        let all = stretches(&set, &sketches, zooms, job.tile_size);
+        if all.len() > 1 {
+            guesses.push(told_of_bases(&all, overview_resampling));
+        }
+        let maker = Maker {
+            job,
+            plane: plane.as_ref(),
+            wanted: &wanted,
+            sketches: &sketches,
+            looks: &looks,
+            methods: (resampling, overview_resampling),
+        };
+        let (bases, pyramid) =
+            maker.pyramid(&all, &mut guesses)?.ok_or_else(|| nothing(job, &set, has_holes))?;
+        let highest = bases.last().into_iter().flat_map(|base| &base.inputs);
+        let extents: Vec<Bounds> = highest.flat_map(|input| input.extent.iter().copied()).collect();
+        let bounds = plane.as_ref().map(|plane| plane.degrees(&extents));
+        let written: Vec<u8> = pyramid.written().filter_map(|z| pyramid.zoom(z)).collect();
+        let zooms = (written.first().copied().unwrap_or(0), written.last().copied().unwrap_or(0));
         let mut plan = Self {
-            inputs,
-            places,
+            bases,
             look,
             mixed,
             sample_type,
@@ -90,17 +106,20 @@ impl Plan {
             overview_resampling,
             overlap: job.overlap,
             pyramid,
-            max_zoom: max,
+            min_zoom: zooms.0,
+            max_zoom: zooms.1,
             tile_size: job.tile_size,
-            grid,
+            grid: job.tiling.grid(),
+            plane,
             bounds,
-            stencil,
             exclusion: job.masking.exclusion.clone(),
             values,
+            update: job.update.is_some(),
             budget: Budget::default(),
             guesses,
         };
         job.masking.check_exclusion(&plan)?;
+        check_count(job, &plan)?;
         plan.budget = budget::share_out(&plan, job)?;
         Ok(plan)
     }
@@ -117,47 +136,158 @@ fn told_of(tiles: &EncoderOptions, categorical: bool) -> impl Iterator<Item = St
     white.into_iter().chain(lossy)
 }
 
-/// Looks at all inputs.
-fn sketches(job: &TileJob, guesses: &mut Vec<String>) -> Result<Vec<Sketch>> {
-    let outlines = survey::each(&job.inputs, job.readers, |_, spec| Outline::of(spec, job))?;
+/// What is said of levels that are made apart.
+fn told_of_bases(all: &[Stretch], method: Resampling) -> String {
+    let highest: Vec<String> = all.iter().rev().skip(1).map(|s| s.high.to_string()).collect();
+    let plural = if highest.len() > 1 { "s" } else { "" };
+    format!(
+        "zoom level{plural} {} made from the inputs too, not from the level above, which it does not halve \
+         (--overview-resampling {})",
+        highest.join(", "),
+        method.name()
+    )
+}
+
+/// What is the same for all bases.
+struct Maker<'a> {
+    job: &'a TileJob,
+    plane: Option<&'a Plane>,
+    /// The parts of the plane that tiles are wanted of; none for all.
+    wanted: &'a Option<Vec<Bounds>>,
+    sketches: &'a [Sketch],
+    looks: &'a [Look],
+    /// How the highest level is made, and those below.
+    methods: (Resampling, Resampling),
+}
+
+impl Maker<'_> {
+    /// The bases of stretches of levels with their tiles, coarse to fine; `None` when there are no tiles. Levels that do not reach as
+    /// far as the inputs may have none.
+    fn pyramid(&self, all: &[Stretch], guesses: &mut Vec<String>) -> Result<Option<(Vec<Base>, Pyramid)>> {
+        let (mut bases, mut cascades) = (Vec::new(), Vec::new());
+        let mut next = 0u8;
+        for (number, stretch) in all.iter().enumerate() {
+            let last = number + 1 == all.len();
+            let method = self.method(stretch, last);
+            let mut inputs = self.inputs(stretch, number);
+            // What is said of the cutline is said once.
+            let mut unsaid = Vec::new();
+            let said = if last { &mut *guesses } else { &mut unsaid };
+            let stencil = self.job.masking.cut(self.job, self.plane, &stretch.pixels, &mut inputs, said);
+            let stencil = match stencil {
+                Err(_) if !last => continue,
+                stencil => stencil?,
+            };
+            let mut span = span(&inputs, method, self.job.tile_size);
+            if self.job.tiling.is_square() {
+                span = span.min(stretch.high + stretch.finer);
+            }
+            let Some(cascade) = self.cascade(stretch, span, next, &inputs)? else { continue };
+            next = cascade.base().saturating_add(1);
+            cascades.push(cascade);
+            let windows = inputs.iter().enumerate().flat_map(|(k, i)| i.windows.iter().map(move |w| (k, w)));
+            let places = Places::new(windows);
+            bases.push(Base { inputs, places, pixels: stretch.pixels, resampling: method, stencil });
+        }
+        Ok(Pyramid::of(cascades).map(|pyramid| (bases, pyramid)))
+    }
+
+    /// How a base is made: the highest as asked for, others as lower levels, unless they are finer than the inputs.
+    fn method(&self, stretch: &Stretch, highest: bool) -> Resampling {
+        let finest = self.sketches.iter().map(|s| s.scale(stretch.pixels.step)).fold(0.0, f64::max);
+        if highest || finest <= 1.0 { self.methods.0 } else { self.methods.1 }
+    }
+
+    /// The inputs as they are read for a base.
+    fn inputs(&self, stretch: &Stretch, number: usize) -> Vec<PlannedInput> {
+        let level = &stretch.pixels;
+        let decided =
+            self.sketches.iter().zip(&stretch.reads).zip(self.looks).map(|((sketch, read), look)| {
+                let scale = sketch.largest_scale(level.step, read.size);
+                Decided { sketch: sketch.clone(), read: *read, look: look.clone(), scale }
+            });
+        let whole = [level.bounds()];
+        let within: Vec<Bounds> = match self.wanted {
+            None => whole.to_vec(),
+            // The square of Web Mercator is not left by degrees.
+            Some(boxes) if self.job.tiling == TilingScheme::WebMercatorQuad => boxes.clone(),
+            Some(boxes) => boxes.iter().filter_map(|b| b.intersection(&whole[0])).collect(),
+        };
+        lay_out(decided, level, &within, self.job.overlap, number * self.job.inputs.len())
+    }
+
+    /// The tiles of a stretch, their levels numbered from `next` on or as zoom levels are; `None` when there are none.
+    fn cascade(
+        &self,
+        stretch: &Stretch,
+        span: u8,
+        next: u8,
+        inputs: &[PlannedInput],
+    ) -> Result<Option<Cascade>> {
+        let Stretch { low, high, finer, matrix, .. } = *stretch;
+        let height = (high - low + finer).max(span);
+        let base = (high + finer).max(next.saturating_add(height));
+        if base == u8::MAX {
+            return Err(Error::Usage(
+                "the levels asked for do not halve each other and are too many to be made in one run: ask for fewer by -z".to_owned(),
+            ));
+        }
+        let tile_size = self.job.tile_size;
+        let windows = inputs.iter().flat_map(|i| &i.windows);
+        let ranges: Vec<TileRange> = windows.map(|w| TileRange::touching(w, matrix, tile_size)).collect();
+        let (min, max) = (base - finer - (high - low), base - finer);
+        Ok(Cascade::new(base, min, span, matrix, &ranges).map(|cascade| cascade.written(max, max - high)))
+    }
+}
+
+/// The parts of the plane that tiles are wanted of; `None` for all.
+fn wanted(job: &TileJob, plane: Option<&Plane>) -> Result<Option<Vec<Bounds>>> {
+    let (Some(bbox), Some(plane)) = (&job.bbox, plane) else { return Ok(None) };
+    let boxes = plane.boxes(bbox);
+    boxes
+        .map(Some)
+        .map_err(|e| Error::Usage(format!("--bbox cannot be carried over to {}: {e}", plane.name())))
+}
+
+/// Refuses more tiles than are allowed, with how many there would be.
+fn check_count(job: &TileJob, plan: &Plan) -> Result<()> {
+    let counts = plan.counts();
+    let all: u64 = counts.values().sum();
+    let Some(most) = job.max_tiles.filter(|most| all > *most) else { return Ok(()) };
+    let each: Vec<String> = counts.iter().map(|(z, count)| format!("{count} at zoom {z}")).collect();
+    Err(Error::Usage(format!(
+        "up to {all} tiles would be made, more than --max-tiles {most}: {}; lower --max-zoom, give a --bbox, or allow more",
+        each.join(", ")
+    )))
+}
+
+/// Looks at all inputs; the grid whose tiles they become.
+fn sketches(job: &TileJob, guesses: &mut Vec<String>) -> Result<(Arc<TileMatrixSet>, Vec<Sketch>)> {
+    let plane = job.tiling.plane();
+    let outlines = survey::each(&job.inputs, job.readers, |spec| Outline::of(spec, job))?;
     guesses.extend(outlines.iter().flat_map(|outline| outline.guesses.iter().cloned()));
     let frames = frames(&outlines);
     let many = outlines.len() > FEW;
+    let set = job.tiling.matrices(outlines.first().map(|o| o.description.size), job.tile_size);
     let items: Vec<_> = outlines.iter().zip(&frames).collect();
-    let places = survey::each(&items, job.readers, |locators, (outline, frame)| {
-        Place::of(outline, frame.as_ref(), many, job, locators)
+    let onto = plane.clone().unwrap_or_else(Plane::web_mercator);
+    let places = survey::each_onto(&onto, &items, job.readers, |locators, (outline, frame)| {
+        Place::of(outline, frame.as_ref(), many, (&set, plane.as_ref()), locators)
     })?;
     let all = outlines.into_iter().zip(places).zip(frames);
-    Ok(all.map(|((outline, place), frame)| Sketch::new(outline, place, frame)).collect())
+    let all = all.map(|((outline, place), frame)| Sketch::new(outline, place, frame));
+    Ok((set, all.collect()))
 }
 
 /// Why there is nothing to make.
-fn nothing(job: &TileJob, has_holes: bool) -> Error {
+fn nothing(job: &TileJob, set: &TileMatrixSet, has_holes: bool) -> Error {
     if has_holes {
         return empty(job);
     }
-    let extent =
-        if job.bbox.is_some() { "the extent of --bbox" } else { "Web Mercator (85.06° S to 85.06° N)" };
+    let extent = if job.bbox.is_some() { "the extent of --bbox".to_owned() } else { area(set) };
     let all = if job.inputs.len() > 1 { "none of the inputs" } else { "the raster does not" };
     let verb = if job.inputs.len() > 1 { "reaches" } else { "reach" };
     Error::input(&job.inputs[0].path, format!("{all} {verb} into {extent}: no tiles to make"))
-}
-
-fn ranges(inputs: &[PlannedInput], base: u8, tile_size: usize) -> Vec<TileRange> {
-    inputs.iter().flat_map(|i| &i.windows).map(|w| TileRange::touching(w, base, tile_size)).collect()
-}
-
-/// Extent of the inputs in degrees, within the box asked for.
-fn bounds(inputs: &[PlannedInput]) -> Bounds {
-    let all = || inputs.iter().flat_map(|i| &i.extent);
-    let least = |f: fn(&Bounds) -> f64| all().map(f).fold(f64::INFINITY, f64::min);
-    let most = |f: fn(&Bounds) -> f64| all().map(f).fold(f64::NEG_INFINITY, f64::max);
-    Bounds {
-        west: longitude(least(|b| b.west)),
-        south: latitude(least(|b| b.south)),
-        east: longitude(most(|b| b.east)),
-        north: latitude(most(|b| b.north)),
-    }
 }
 
 /// The look of pictures of different kinds laid over each other.

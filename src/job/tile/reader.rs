@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::look::Look;
-use super::plan::{Part, Plan, PlannedInput};
+use super::plan::{Base, Part, Plan, PlannedInput};
 use super::renderer::Renderer;
 use crate::block::{Assembly, Block, Validity, interleaved_slice};
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
+use crate::grid::{Bounds, PixelGrid, TileCoord, World};
 use crate::raster::chunks::{ChunkCache, ChunkKey};
+use crate::raster::crs::Plane;
 use crate::raster::{Locator, Locators, Source, Workspace};
 use crate::warp::coords::{CoordGrid, Position};
 use crate::warp::kernel::halo;
@@ -92,7 +93,8 @@ impl<'a> TileReader<'a> {
     /// A reader that has nothing open yet.
     pub fn new(plan: &'a Plan, cache: &'a ChunkCache) -> Self {
         let (ways, sources) = (Recent::new(OPEN_INPUTS), Recent::new(OPEN_INPUTS));
-        Self { plan, cache, locators: Locators::default(), ways, sources, work: Workspace::default() }
+        let locators = Locators::onto(plan.plane.clone().unwrap_or_else(Plane::web_mercator));
+        Self { plan, cache, locators, ways, sources, work: Workspace::default() }
     }
 
     /// Reads what a metatile needs.
@@ -101,11 +103,14 @@ impl<'a> TileReader<'a> {
     /// [`Error::Input`] naming the input and the window that cannot be read.
     pub fn read(&mut self, metatile: TileCoord) -> Result<Weft> {
         let window = self.plan.window(metatile);
+        let base = self.plan.base(metatile.z);
         let mut strands = Vec::new();
-        for (index, input) in self.plan.touching(&window) {
-            let ways = self.ways.get(index, || ways(self.plan, input, &mut self.locators))?;
-            let grid = Arc::new(coordinates(self.plan, input, &mut ways.locator, window)?);
-            for piece in pieces(&grid, input.size, self.plan.resampling) {
+        for (_, input) in base.touching(&window) {
+            let Some(first) = input.parts.first() else { continue };
+            let ways = self.ways.get(first.number, || ways(self.plan, input, &mut self.locators))?;
+            let world = self.plan.plane.as_ref().map(|plane| plane.world);
+            let grid = Arc::new(coordinates(base, world, input, &mut ways.locator, window)?);
+            for piece in pieces(&grid, input.size, base.resampling) {
                 let source = gather(self.cache, input, &mut self.sources, &mut self.work, piece.source)?;
                 if !source.validity.is_empty() {
                     let source = if self.plan.mixed {
@@ -122,7 +127,7 @@ impl<'a> TileReader<'a> {
 }
 
 fn ways(plan: &Plan, input: &PlannedInput, locators: &mut Locators) -> Result<Ways> {
-    let locator = match (plan.bounds, input.parts.first()) {
+    let locator = match (&plan.plane, input.parts.first()) {
         (Some(_), Some(part)) => {
             locators.locator(&part.spec, &input.georeferencing, input.full, input.frame.as_ref())?
         }
@@ -140,30 +145,77 @@ fn open(input: &PlannedInput, part: &Part) -> Result<Source> {
     }
 }
 
+/// What becomes of positions at the edges of the plane and beyond.
+struct Edges {
+    within: Bounds,
+    /// How far beyond the edges there is nothing; none where all that is beyond counts as on the edge.
+    beyond: Option<f64>,
+}
+
+impl Edges {
+    fn of(base: &Base, world: Option<World>) -> Self {
+        // The edge of a plane that goes round is ambiguous: the antimeridian is both 180° and −180°.
+        match world {
+            None => Self { within: base.pixels.bounds(), beyond: None },
+            Some(world) if is_whole(base, &world) => {
+                Self { within: base.pixels.bounds().expanded(-1e-5), beyond: None }
+            }
+            Some(world) => {
+                // A hundredth of a millimetre on the equator.
+                let inset = if world.round { (world.bounds.east - world.bounds.west) * 2.5e-13 } else { 0.0 };
+                Self { within: world.bounds.expanded(-inset), beyond: Some(base.pixels.step * 1e-3) }
+            }
+        }
+    }
+
+    /// Brings positions to within the edges; which of them lie beyond, if any can.
+    fn keep(&self, points: &mut [Position]) -> Vec<bool> {
+        let Bounds { west, south, east, north } = self.within;
+        let mut off = Vec::new();
+        if let Some(by) = self.beyond {
+            let (columns, rows) = (west - by..=east + by, south - by..=north + by);
+            off.extend(points.iter().map(|p| !columns.contains(&p.x) || !rows.contains(&p.y)));
+        }
+        for p in points {
+            (p.x, p.y) = (p.x.clamp(west, east), p.y.clamp(south, north));
+        }
+        off
+    }
+}
+
+/// Whether a level is the square of Web Mercator.
+fn is_whole(base: &Base, world: &World) -> bool {
+    let (own, all) = (base.pixels.bounds(), world.bounds);
+    let same = |a: f64, b: f64| (a - b).abs() < 1.0;
+    let edges = [(own.west, all.west), (own.south, all.south), (own.east, all.east), (own.north, all.north)];
+    *world == World::WEB_MERCATOR && edges.into_iter().all(|(a, b)| same(a, b))
+}
+
 /// The coordinate grid of a metatile in the pixels of what is read of an input.
 fn coordinates(
-    plan: &Plan,
+    base: &Base,
+    world: Option<World>,
     input: &PlannedInput,
     locator: &mut Locator,
     window: Window,
 ) -> Result<CoordGrid> {
-    // The edge of the Web Mercator square is ambiguous: the antimeridian is both 180° and −180°.
-    let within = plan.grid.bounds().expanded(if plan.bounds.is_some() { -1e-5 } else { 0.0 });
-    let step = plan.grid.resolution(plan.pyramid.base(), plan.tile_size);
+    let PixelGrid { west, north, step, .. } = base.pixels;
+    let edges = Edges::of(base, world);
     let full = input.full;
     let (rx, ry) =
         (input.size.width as f64 / full.width as f64, input.size.height as f64 / full.height as f64);
     let mut map = |points: &mut [Position]| {
         for p in points.iter_mut() {
-            p.x = (plan.grid.west + p.x * step).clamp(within.west, within.east);
-            p.y = (plan.grid.north - p.y * step).clamp(within.south, within.north);
+            (p.x, p.y) = (west + p.x * step, north - p.y * step);
         }
+        let off = edges.keep(points);
         locator.to_pixels(points);
         for p in points.iter_mut() {
             (p.x, p.y) = (p.x * rx, p.y * ry);
         }
+        points.iter_mut().zip(off).filter(|(_, off)| *off).for_each(|(p, _)| *p = Position::NONE);
     };
-    let margin = halo(plan.resampling, input.scale as f32) as f64;
+    let margin = halo(base.resampling, input.scale as f32) as f64;
     locate(window, input.size, margin, &mut map)
         .ok_or_else(|| Error::Internal(format!("metatile {window} is not aligned to cells")))
 }

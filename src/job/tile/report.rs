@@ -26,6 +26,8 @@ pub struct Report {
     pub tiles: u64,
     /// Of these, how many an interrupted run had made.
     pub resumed: u64,
+    /// Tiles copied from the set that was updated.
+    pub copied: u64,
     /// Tiles of the planned range that hold no data and were left out.
     pub empty: u64,
     /// Tiles that share the bytes of another and are stored once with it.
@@ -88,6 +90,7 @@ impl Report {
             max_zoom: written.max_zoom,
             tiles: written.tiles,
             resumed: 0,
+            copied: 0,
             empty: planned.saturating_sub(written.tiles),
             duplicates: written.duplicates,
             bytes: written.bytes,

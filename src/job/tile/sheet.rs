@@ -1,11 +1,12 @@
 //! Rasters that are cut from one grid of pixels are read as one, so that there are no seams between them: a pixel beside an edge is made
 //! from pixels on both sides of it, as if the mosaic were one file.
 
+use super::Overlap;
 use super::look::Look;
 use super::places::Places;
 use super::plan::{Part, PlannedInput};
 use super::sketch::{Read, Sketch};
-use super::{Overlap, TileJob};
+use crate::grid::{Bounds, PixelGrid};
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::georef::Method;
 use crate::raster::{Frame, Georeferencing};
@@ -69,12 +70,12 @@ impl Sheet {
         (first.looks_like(next) && hidden).then_some(place)
     }
 
-    fn planned(self, number: usize, base: u8, job: &TileJob) -> Option<PlannedInput> {
+    fn planned(self, number: usize, level: &PixelGrid, wanted: &[Bounds]) -> Option<PlannedInput> {
         let whole = self.members.iter().fold(Window::new(0, 0, 0, 0), |all, (_, w)| all.union(w));
         let single = self.members.len() == 1;
         let (mut extent, mut windows, mut scale) = (Vec::new(), Vec::new(), 0.0f64);
         for (member, _) in &self.members {
-            let (bounds, pixels) = member.sketch.extent(member.scale, base, job);
+            let (bounds, pixels) = member.sketch.extent(member.scale, level, wanted);
             extent.extend(bounds);
             windows.extend(pixels);
             scale = scale.max(member.scale);
@@ -132,20 +133,26 @@ fn part(member: Decided, number: usize, place: Window) -> Part {
     Part { number, spec: sketch.spec, description: sketch.description, level: read.level, layout, place }
 }
 
-/// The inputs as the plan reads them: those that follow each other on one grid as one.
-pub(super) fn lay_out(inputs: impl Iterator<Item = Decided>, base: u8, job: &TileJob) -> Vec<PlannedInput> {
+/// The inputs as the plan reads them for a base level, within the boxes asked for: those that follow each other on one grid as one.
+/// Their rasters are numbered from `number` on.
+pub(super) fn lay_out(
+    inputs: impl Iterator<Item = Decided>,
+    level: &PixelGrid,
+    wanted: &[Bounds],
+    overlap: Overlap,
+    mut number: usize,
+) -> Vec<PlannedInput> {
     let mut sheets: Vec<Sheet> = Vec::new();
     for input in inputs {
-        match sheets.last_mut().and_then(|sheet| Some((sheet.place_for(&input, job.overlap)?, sheet))) {
+        match sheets.last_mut().and_then(|sheet| Some((sheet.place_for(&input, overlap)?, sheet))) {
             Some((place, sheet)) => sheet.members.push((input, place)),
             None => sheets.push(Sheet::new(input)),
         }
     }
-    let mut number = 0;
     let mut planned = Vec::new();
     for sheet in sheets {
         let members = sheet.members.len();
-        planned.extend(sheet.planned(number, base, job));
+        planned.extend(sheet.planned(number, level, wanted));
         number += members;
     }
     planned

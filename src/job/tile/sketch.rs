@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::TileJob;
 use super::look::{self, Look};
 use super::terrain::Metres;
-use super::{TileJob, TilingScheme};
 use crate::error::Result;
-use crate::grid::{Bounds, TileGrid, WEB_MERCATOR_HALF as HALF, mercator};
+use crate::grid::{Bounds, PixelGrid, TileMatrixSet};
 use crate::raster::coverage::Coverage;
+use crate::raster::crs::Plane;
 use crate::raster::source::Selection;
 use crate::raster::{Description, Frame, Locator, Locators, SourceSpec};
 use crate::warp::coords::Position;
@@ -16,6 +17,7 @@ use crate::warp::footprint::{Footprint, footprint, quick_footprint};
 use crate::window::{Size, Window};
 
 /// What an input is.
+#[derive(Clone)]
 pub(super) struct Outline {
     pub(super) spec: SourceSpec,
     pub(super) description: Description,
@@ -85,7 +87,6 @@ pub(super) fn frames(outlines: &[Outline]) -> Vec<Option<Arc<Frame>>> {
 
 /// Where an input lies.
 pub(super) struct Place {
-    grid: TileGrid,
     footprint: Footprint,
     /// Where in the footprint data may lie, where the file tells.
     data: Option<Vec<Bounds>>,
@@ -102,12 +103,11 @@ impl Place {
         outline: &Outline,
         frame: Option<&Arc<Frame>>,
         many: bool,
-        job: &TileJob,
+        (set, plane): (&TileMatrixSet, Option<&Plane>),
         locators: &mut Locators,
     ) -> Result<Self> {
         let (spec, size) = (&outline.spec, outline.description.size);
-        if job.tiling == TilingScheme::Raster {
-            let (grid, _) = TileGrid::raster(size.width, size.height, job.tile_size);
+        let Some(plane) = plane else {
             let bounds = |w: &Window| Bounds {
                 west: w.x as f64,
                 south: -(w.bottom() as f64),
@@ -117,36 +117,46 @@ impl Place {
             let footprint = Footprint { ranges: vec![bounds(&size.window())], resolution: 1.0, slack: 0.0 };
             let data = outline.data.as_ref().map(|windows| windows.iter().map(bounds).collect());
             let gradients = gradients(&footprint, &mut Locator::pixels());
-            return Ok(Self { grid, footprint, data, gradients });
-        }
+            return Ok(Self { footprint, data, gradients });
+        };
         let mut locator = locators.locator(spec, &outline.description.georeferencing, size, frame)?;
-        let mut carry = |points: &mut [Position]| locator.to_coordinates(points);
-        let found =
-            if many { quick_footprint(size.window(), &mut carry) } else { footprint(size, &mut carry) };
+        let world = &plane.world;
+        let found = if many {
+            quick_footprint(size.window(), world, &mut locator)
+        } else {
+            footprint(size, world, &mut locator)
+        };
         let footprint = found.ok_or_else(|| {
-            spec.error(
-                "no part of it can be carried over to Web Mercator (85.06° S to 85.06° N): no tiles to make",
-            )
+            let area = area(set);
+            spec.error(format!("no part of it can be carried over to {area}: no tiles to make"))
         })?;
         let mut carried = |window: &Window| {
-            let found = quick_footprint(*window, &mut carry);
+            let found = quick_footprint(*window, world, &mut locator);
             found.map(|f| f.ranges.iter().map(|b| b.expanded(f.slack)).collect::<Vec<_>>())
         };
         let data = outline.data.as_ref();
         let data = data.map(|windows| windows.iter().filter_map(&mut carried).flatten().collect());
         let gradients = gradients(&footprint, &mut locator);
-        Ok(Self { grid: TileGrid::WEB_MERCATOR, footprint, data, gradients })
+        Ok(Self { footprint, data, gradients })
     }
 }
 
+/// The part of the Earth that a grid divides, in words.
+pub(super) fn area(set: &TileMatrixSet) -> String {
+    if set.id == "WebMercatorQuad" {
+        return "Web Mercator (85.06° S to 85.06° N)".to_owned();
+    }
+    format!("the area of {}", set.id)
+}
+
 /// What is known of an input before zooms are decided.
+#[derive(Clone)]
 pub(super) struct Sketch {
     pub(super) spec: SourceSpec,
     pub(super) description: Description,
     pub(super) selection: Selection,
     pub(super) look: Look,
     pub(super) metres: Option<Metres>,
-    pub(super) grid: TileGrid,
     pub(super) footprint: Footprint,
     /// Around the inputs of its CRS.
     pub(super) frame: Option<Arc<Frame>>,
@@ -165,8 +175,8 @@ impl Sketch {
     /// An input with its place.
     pub(super) fn new(outline: Outline, place: Place, frame: Option<Arc<Frame>>) -> Self {
         let Outline { spec, description, selection, look, metres, .. } = outline;
-        let Place { grid, footprint, data, gradients } = place;
-        Self { spec, description, selection, look, metres, grid, footprint, frame, data, gradients }
+        let Place { footprint, data, gradients } = place;
+        Self { spec, description, selection, look, metres, footprint, frame, data, gradients }
     }
 
     /// Whether the samples of two inputs mean the same.
@@ -193,40 +203,42 @@ impl Sketch {
         })
     }
 
-    /// Full-resolution source pixels per target pixel of a level.
-    pub(super) fn scale(&self, z: u8, tile_size: usize) -> f64 {
-        self.grid.resolution(z, tile_size) / self.footprint.resolution
+    /// Full-resolution source pixels per target pixel of a level with pixels of `step` units.
+    pub(super) fn scale(&self, step: f64) -> f64 {
+        step / self.footprint.resolution
     }
 
     /// The largest extension of a target pixel in pixels of what is read, all over the footprint.
-    pub(super) fn largest_scale(&self, z: u8, tile_size: usize, read: Size) -> f64 {
-        let step = self.grid.resolution(z, tile_size);
+    pub(super) fn largest_scale(&self, step: f64, read: Size) -> f64 {
         let full = self.description.size;
         let (rx, ry) = (read.width as f64 / full.width as f64, read.height as f64 / full.height as f64);
         let mut scales: Vec<f64> =
             self.gradients.iter().map(|(x, y)| (x * step * rx).max(y * step * ry)).collect();
         scales.sort_by(f64::total_cmp);
-        let mean = self.scale(z, tile_size) * rx.max(ry);
+        let mean = self.scale(step) * rx.max(ry);
         // Jumps of the projection are no scale.
         let typical = scales.get(scales.len() / 2).copied().unwrap_or(mean);
         scales.into_iter().rfind(|s| *s <= 8.0 * typical).unwrap_or(mean).max(mean)
     }
 
-    /// Where it lies within the box asked for, and the pixels of the base level it may touch.
-    pub(super) fn extent(&self, scale: f64, base: u8, job: &TileJob) -> (Vec<Bounds>, Vec<Window>) {
-        let step = self.grid.resolution(base, job.tile_size);
-        let wanted: Vec<Bounds> = job.bbox.map_or_else(|| vec![self.grid.bounds()], mercator_boxes);
+    /// Where it lies within the boxes asked for, and the pixels of a base level it may touch.
+    pub(super) fn extent(
+        &self,
+        scale: f64,
+        level: &PixelGrid,
+        wanted: &[Bounds],
+    ) -> (Vec<Bounds>, Vec<Window>) {
         let within = |grow: f64| {
             let grown = self.footprint.ranges.iter().map(move |b| b.expanded(grow));
             grown.flat_map(|b| wanted.iter().filter_map(move |w| b.intersection(w)))
         };
-        let pixels = |b: Bounds| self.grid.pixels(&b, step);
+        let pixels = |b: Bounds| level.pixels(&b);
         let whole = within(self.footprint.slack);
         let windows = match &self.data {
             None => whole.map(pixels).filter(|w| !w.is_empty()).collect(),
             Some(data) => {
                 // Kernels reach a few pixels over the edge of the data, source or target pixels, whichever are larger.
-                let reach = step * (4.0 + 4.0 / scale);
+                let reach = level.step * (4.0 + 4.0 / scale);
                 let beside = |b: Bounds| data.iter().filter_map(move |d| d.expanded(reach).intersection(&b));
                 whole.flat_map(beside).map(pixels).filter(|w| !w.is_empty()).collect()
             }
@@ -242,17 +254,6 @@ impl Sketch {
     /// Where it lies, in units of the grid.
     pub(super) fn ranges(&self) -> &[Bounds] {
         &self.footprint.ranges
-    }
-}
-
-/// Rectangles in Web Mercator metres of a box in degrees; two when its west lies east of its east.
-fn mercator_boxes(b: Bounds) -> Vec<Bounds> {
-    let (west, south) = mercator(b.west, b.south);
-    let (east, north) = mercator(b.east, b.north);
-    if b.west <= b.east {
-        vec![Bounds { west, south, east, north }]
-    } else {
-        vec![Bounds { west, south, east: HALF, north }, Bounds { west: -HALF, south, east, north }]
     }
 }
 

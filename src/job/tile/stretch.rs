@@ -45,7 +45,7 @@ pub(super) fn settle(
         return Ok(());
     }
     let windows = (ALL_WINDOWS / sampled.len()).clamp(1, WINDOWS);
-    let samples = survey::each(&sampled, job.readers, |_, sketch| sample(sketch, windows))?;
+    let samples = survey::each(&sampled, job.readers, |sketch| sample(sketch, windows))?;
     let percentages = match job.picture.scale {
         Some(Scale::Percentiles(low, high)) => Some([low, high]),
         _ => None,

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, one};
 use crate::raster::Locators;
+use crate::raster::crs::Plane;
 
 /// With fewer items, starting threads takes longer than they save.
 const FEW: usize = 8;
@@ -33,10 +34,23 @@ impl<R> pipeline::Sink for List<R> {
 pub(super) fn each<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    each_onto(&Plane::web_mercator(), items, threads, |_, item| work(item))
+}
+
+/// Like [`each`], with transformations to a plane.
+///
+/// # Errors
+/// Those of the work.
+pub(super) fn each_onto<T: Sync, R: Send>(
+    plane: &Plane,
+    items: &[T],
+    threads: usize,
     work: impl Fn(&mut Locators, &T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     if items.len() < FEW || threads < 2 {
-        let mut locators = Locators::default();
+        let mut locators = Locators::onto(plane.clone());
         return items.iter().map(|item| work(&mut locators, item)).collect();
     }
     let readers = threads.min(items.len() / (FEW / 2));
@@ -47,7 +61,7 @@ pub(super) fn each<T: Sync, R: Send>(
         &Monitor::new(),
         Job {
             cost: |_: &usize| 1,
-            open: || Ok(Locators::default()),
+            open: || Ok(Locators::onto(plane.clone())),
             read: |locators: &mut Locators, k: &usize| Ok(work(locators, &items[*k])),
             process: one(|result| result),
             create: || Ok(List(Vec::new())),
@@ -64,9 +78,9 @@ mod tests {
     fn results_and_the_error_come_in_order_whatever_the_threads() {
         let items: Vec<u64> = (0..100).collect();
         for threads in [1, 2, 7] {
-            let squares = each(&items, threads, |_, k| Ok(k * k)).expect("nothing fails");
+            let squares = each(&items, threads, |k| Ok(k * k)).expect("nothing fails");
             assert_eq!(squares, items.iter().map(|k| k * k).collect::<Vec<_>>());
-            let failed = each(&items, threads, |_, k| {
+            let failed = each(&items, threads, |k| {
                 std::thread::sleep(std::time::Duration::from_micros(100 - k));
                 if k % 10 == 7 { Err(Error::Usage(format!("{k}"))) } else { Ok(()) }
             });

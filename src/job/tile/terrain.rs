@@ -84,7 +84,7 @@ impl Terrain {
                 return usage(format!("{name} {v}: give a number that values can be computed with"));
             }
         }
-        self.rounding.validate(&self.encoding, job.tiling)
+        self.rounding.validate(&self.encoding, &job.tiling)
     }
 
     /// The encoder of a zoom level.
@@ -196,7 +196,7 @@ pub enum Rounding {
 const COARSEST: f64 = 64.0;
 
 impl Rounding {
-    fn validate(self, encoding: &Encoding, tiling: TilingScheme) -> Result<()> {
+    fn validate(self, encoding: &Encoding, tiling: &TilingScheme) -> Result<()> {
         let usage = |text: String| Err(Error::Usage(text));
         match self {
             Self::Digits(n) if n > 16 => usage(format!("--round-digits {n}: give 0 to 16 bits")),
@@ -213,9 +213,9 @@ impl Rounding {
                 }
                 Ok(())
             }
-            Self::Auto if tiling == TilingScheme::Raster => usage(
-                "--round-heights auto goes by the size of pixels on the ground, which --tiling-scheme raster does not know; \
-                 give metres"
+            Self::Auto if *tiling != TilingScheme::WebMercatorQuad => usage(
+                "--round-heights auto goes by the zoom levels of WebMercatorQuad, and --tiling-scheme asks for others; give \
+                 metres"
                     .to_owned(),
             ),
             _ => Ok(()),
@@ -428,11 +428,11 @@ mod tests {
 
     #[test]
     fn rejects_rounding_that_the_encoding_cannot_keep() {
-        let check = |metres| Rounding::Metres(metres).validate(&Encoding::MAPBOX, TilingScheme::default());
+        let check = |metres| Rounding::Metres(metres).validate(&Encoding::MAPBOX, &TilingScheme::default());
         assert!(check(0.1).is_ok() && check(0.3).is_ok() && check(50.0).is_ok());
         for bad in [0.25, 0.0, -1.0, f64::NAN, 1e9] {
             assert!(matches!(check(bad), Err(Error::Usage(_))), "{bad}");
         }
-        assert!(Rounding::Auto.validate(&Encoding::MAPBOX, TilingScheme::Raster).is_err());
+        assert!(Rounding::Auto.validate(&Encoding::MAPBOX, &TilingScheme::Raster).is_err());
     }
 }

@@ -18,6 +18,7 @@ use crate::raster::Description;
 use crate::raster::describe::BandDescription;
 use crate::raster::source::Selection;
 use crate::sink::OutputKind;
+use crate::window::Size;
 
 /// Options of tiles that hold values. The default keeps the type and the nodata value of the inputs.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -207,12 +208,13 @@ impl Values {
         let Some(content) = plan.values.clone() else {
             return Err(Error::Internal("tiles of values without a content".to_owned()));
         };
-        let georeferencing = plan.inputs.first().map(|input| &input.georeferencing);
+        let first = plan.inputs().first();
+        let georeferencing = first.map(|input| &input.georeferencing);
         let raster = job.tiling == TilingScheme::Raster;
         let wkt = if raster {
             georeferencing.and_then(|g| g.wkt.clone())
         } else {
-            Some(crate::raster::web_mercator_wkt()?)
+            plan.plane.as_ref().map(|plane| plane.wkt().map_err(Error::Internal)).transpose()?
         };
         let pixels = georeferencing.filter(|_| raster).and_then(|g| g.geotransform);
         Ok(Box::new(GeoTiff::new(
@@ -220,7 +222,8 @@ impl Values {
                 bands: content.bands,
                 palette: content.palette,
                 absence: content.absence,
-                grid: plan.grid,
+                grid: plan.grid.clone(),
+                image: first.map_or(Size::new(1, 1), |input| input.full),
                 wkt,
                 pixels,
                 tile_size: plan.tile_size,

@@ -8,6 +8,7 @@ use ndarray::s;
 
 use super::Encoder;
 use super::Overlap;
+use super::backdrop::Backdrop;
 use super::look::Look;
 use super::notes::{Left, Notes, recall};
 use super::plan::Plan;
@@ -49,6 +50,8 @@ pub struct Loom<'a> {
     encoder: &'a Encoder,
     depot: Depot,
     noting: bool,
+    /// The set that is updated.
+    backdrop: Option<&'a Backdrop>,
 }
 
 thread_local! {
@@ -65,7 +68,22 @@ impl<'a> Loom<'a> {
         } else {
             Waiting::Margins(WideNursery::new(&plan.pyramid))
         };
-        Self { plan, waiting, renderer, encoder, depot, noting: false }
+        Self { plan, waiting, renderer, encoder, depot, noting: false, backdrop: None }
+    }
+
+    /// Lays tiles over those of a set, of which they are to become part. Tiles that are not planned are left as they are.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when lower levels are made by a method that looks over the edge of a tile.
+    pub fn lay_over(&mut self, backdrop: Option<&'a Backdrop>) -> Result<()> {
+        if backdrop.is_some() && !self.plan.reduces_locally() {
+            return Err(Error::Usage(
+                "--update-bbox makes lower levels by --overview-resampling average, nearest or mode only"
+                    .to_owned(),
+            ));
+        }
+        self.backdrop = backdrop;
+        Ok(())
     }
 
     /// Goes on from what is noted of an earlier run: the nodes that wait wait for what is missing only. From now on more is
@@ -136,7 +154,9 @@ impl<'a> Loom<'a> {
             if let Some(notes) = &mut notes {
                 notes.make(node);
             }
+            let quarters = self.with_old(node, quarters)?;
             let block = join(&quarters, node.window(self.plan.tile_size))?;
+            let block = self.laid(node.z, node.window(self.plan.tile_size), block)?;
             if let Some(block) = &block {
                 self.encode(node.z, block, tiles)?;
             }
@@ -145,9 +165,31 @@ impl<'a> Loom<'a> {
         }
     }
 
+    /// The quarters of a node, with what the set that is updated has for children that are not planned.
+    fn with_old(&self, node: TileCoord, mut quarters: [Option<Block>; 4]) -> Result<[Option<Block>; 4]> {
+        let Some(backdrop) = self.backdrop.filter(|_| node.z < self.plan.max_zoom) else {
+            return Ok(quarters);
+        };
+        for (k, quarter) in (0u32..).zip(&mut quarters) {
+            let child = TileCoord::new(node.z + 1, node.x * 2 + k % 2, node.y * 2 + k / 2);
+            if quarter.is_none() && !self.plan.pyramid.contains(child) {
+                *quarter = self.reduced(backdrop.tile(child)?)?;
+            }
+        }
+        Ok(quarters)
+    }
+
+    /// Pixels of the highest level that is written, over what the set that is updated shows there.
+    fn laid(&self, z: u8, window: Window, block: Option<Block>) -> Result<Option<Block>> {
+        match self.backdrop.filter(|_| z == self.plan.max_zoom) {
+            Some(backdrop) => backdrop.under(z, window, block),
+            None => Ok(block),
+        }
+    }
+
     /// The parent of a tile, if the plan has it.
     fn above(&self, tile: TileCoord) -> Option<TileCoord> {
-        tile.parent().filter(|parent| parent.z >= self.plan.pyramid.min())
+        self.plan.pyramid.parent(tile)
     }
 
     /// Like [`Loom::climb`], tile by tile, for methods that look over a tile's edge.
@@ -158,7 +200,7 @@ impl<'a> Loom<'a> {
         tiles: &mut Vec<Deposited>,
         mut notes: Option<&mut Notes>,
     ) -> Result<()> {
-        let base = self.plan.pyramid.base();
+        let base = self.plan.pyramid.cascade(weft.metatile.z).base();
         let under = self.plan.tiles_of(weft.metatile, base);
         let block = self.warped(weft)?;
         let part = |tile: TileCoord| block.as_ref().and_then(|b| b.crop(&tile.window(self.plan.tile_size)));
@@ -215,14 +257,15 @@ impl<'a> Loom<'a> {
     /// The base level of a metatile.
     fn warped(&self, weft: Weft) -> Result<Option<Block>> {
         let plan = self.plan;
+        let base = plan.base(weft.metatile.z);
         let blank = || Canvas::new(plan.window(weft.metatile), plan.sample_type, plan.bands);
         let draw = |strand: &Strand, canvas: &mut Canvas| {
             let (source, grid, target) = (&strand.source, &strand.grid, strand.target);
             match &plan.exclusion {
-                Some(exclusion) if plan.resampling == Resampling::Average => {
+                Some(exclusion) if base.resampling == Resampling::Average => {
                     warp_excluding(source, grid, target, exclusion, plan.edges, canvas)
                 }
-                _ => warp(source, grid, target, plan.resampling, plan.edges, canvas),
+                _ => warp(source, grid, target, base.resampling, plan.edges, canvas),
             }
         };
         let mut canvas = blank();
@@ -253,7 +296,7 @@ impl<'a> Loom<'a> {
         for tile in plan.tiles_beside(weft.metatile) {
             canvas.clear(&tile.window(plan.tile_size));
         }
-        if let Some(stencil) = &plan.stencil {
+        if let Some(stencil) = &base.stencil {
             stencil.cut(&mut canvas);
         }
         Ok(canvas.into_block())
@@ -262,18 +305,23 @@ impl<'a> Loom<'a> {
     /// Makes the levels of one metatile, without telling anyone; returns its root's pixels.
     pub(super) fn levels(&self, weft: Weft, tiles: &mut Vec<Deposited>) -> Result<Option<Block>> {
         let plan = self.plan;
-        let lowest = plan.pyramid.root().max(plan.pyramid.min());
-        let mut z = plan.pyramid.base();
+        let cascade = plan.pyramid.cascade(weft.metatile.z);
+        let lowest = cascade.root().max(cascade.min());
+        let mut z = cascade.base();
+        let (metatile, root) = (weft.metatile, cascade.root());
         let mut block = self.warped(weft)?;
-        while let Some(pixels) = &block {
-            self.encode(z, pixels, tiles)?;
-            if z == lowest {
-                break;
+        loop {
+            let window = metatile.window(plan.tile_size << (z - root));
+            block = self.laid(z, window, block)?;
+            if let Some(pixels) = &block {
+                self.encode(z, pixels, tiles)?;
+            }
+            if z == lowest || (block.is_none() && self.backdrop.is_none()) {
+                return Ok(block);
             }
             block = self.reduced(block)?;
             z -= 1;
         }
-        Ok(block)
     }
 
     /// Half the size, from 2 × 2 pixels each; what a wider kernel would make of it when only its size matters.
@@ -291,9 +339,7 @@ impl<'a> Loom<'a> {
 
     /// Encodes the tiles of a level that lie in a block, if the level is written.
     fn encode(&self, z: u8, block: &Block, tiles: &mut Vec<Deposited>) -> Result<()> {
-        if z > self.plan.max_zoom {
-            return Ok(());
-        }
+        let Some(z) = self.plan.pyramid.zoom(z) else { return Ok(()) };
         let rendered = if self.plan.mixed { None } else { self.renderer.render(block, z) };
         let block = rendered.as_ref().unwrap_or(block);
         let side = self.plan.tile_size;
@@ -303,6 +349,9 @@ impl<'a> Loom<'a> {
                 let x = (window.x as usize / side + column) as u32;
                 let y = (window.y as usize / side + row) as u32;
                 let tile = TileCoord::new(z, x, y);
+                if self.backdrop.is_some() && !self.plan.pyramid.contains(tile) {
+                    continue;
+                }
                 let corner = (column * side, row * side);
                 let mut bytes = ENCODED.take();
                 bytes.clear();

@@ -1,6 +1,21 @@
-//! Tile addresses and the tile matrix set `WebMercatorQuad` (pure arithmetic).
+//! Tile addresses and the grids they are addresses in (pure arithmetic).
 //!
-//! Source of the constants: OGC Two Dimensional Tile Matrix Set 2.0 (OGC 17-083r4), annex D.1.
+//! A grid is a [`TileMatrixSet`]: for each level, where its tiles begin, how large their pixels are and how many there are. The
+//! ones people know by name are [registered](registered); all others are read from [JSON](Definition). `WebMercatorQuad` is the
+//! one whose [addresses](TileCoord) have bounds without asking anybody.
+//!
+//! Source of the constants: OGC Two Dimensional Tile Matrix Set 2.0 (OGC 17-083r4), annex D.
+
+mod json;
+mod matrix;
+mod registry;
+
+use std::sync::Arc;
+
+pub use json::{AxisOrder, Definition};
+pub(crate) use matrix::{COLUMN_BITS, ROW_BITS};
+pub use matrix::{PixelGrid, TileMatrix, TileMatrixSet, World};
+pub use registry::{names, registered};
 
 use crate::window::Window;
 
@@ -121,27 +136,44 @@ impl TileGrid {
     pub fn resolution(&self, z: u8, tile_size: usize) -> f64 {
         self.side / (1u64 << z) as f64 / tile_size as f64
     }
+}
 
-    /// The pixels of a level, of `step` units, that a rectangle touches; what rounding leaves over is nothing.
-    pub fn pixels(&self, b: &Bounds, step: f64) -> Window {
-        let column = |x: f64| (x - self.west) / step;
-        let row = |y: f64| (self.north - y) / step;
-        let first = |v: f64| (v + 1e-3).floor() as i64;
-        let last = |v: f64| (v - 1e-3).ceil() as i64;
-        let side = (self.side / step).round() as i64;
-        Window::from_edges(
-            first(column(b.west)),
-            first(row(b.north)),
-            last(column(b.east)),
-            last(row(b.south)),
-        )
-        .intersection(&Window::from_edges(0, 0, side, side))
+/// What the tiles of a set divide.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Grid {
+    /// The world in Web Mercator, four tiles below each.
+    #[default]
+    WebMercator,
+    /// The pixels of an image: a quadtree without a place on the Earth.
+    Image,
+    /// Any other division of a plane.
+    Set(Arc<TileMatrixSet>),
+}
+
+impl Grid {
+    /// Columns and rows of a level; `None` where there is no such level.
+    pub fn matrix(&self, z: u8) -> Option<(u32, u32)> {
+        match self {
+            Self::WebMercator | Self::Image => (z <= MAX_ZOOM).then(|| (1 << z, 1 << z)),
+            Self::Set(set) => set.matrix(z).map(|m| (m.columns, m.rows)),
+        }
     }
 
-    /// The whole square.
-    pub fn bounds(&self) -> Bounds {
-        let (east, south) = (self.west + self.side, self.north - self.side);
-        Bounds { west: self.west, south, east, north: self.north }
+    /// Whether there is such a tile.
+    pub fn contains(&self, tile: TileCoord) -> bool {
+        self.matrix(tile.z).is_some_and(|(columns, rows)| tile.x < columns && tile.y < rows)
+    }
+
+    /// The row of a tile counted from the other edge: of one counted from the north the one from the south, and back. `None`
+    /// where there is no such tile.
+    pub fn turned(&self, tile: TileCoord) -> Option<TileCoord> {
+        let (_, rows) = self.matrix(tile.z).filter(|_| self.contains(tile))?;
+        Some(TileCoord { y: rows - 1 - tile.y, ..tile })
+    }
+
+    /// The division that is not Web Mercator's and not an image's own.
+    pub fn set(&self) -> Option<&Arc<TileMatrixSet>> {
+        if let Self::Set(set) = self { Some(set) } else { None }
     }
 }
 
@@ -178,9 +210,20 @@ mod tests {
     fn an_images_own_pyramid_is_as_deep_as_it_must_be() {
         let (grid, level) = TileGrid::raster(1000, 300, 256);
         assert_eq!((level, grid.resolution(level, 256)), (2, 1.0));
-        let image = Bounds { west: 0.0, south: -300.0, east: 1000.0, north: 0.0 };
-        assert_eq!(grid.pixels(&image, 1.0), Window::new(0, 0, 1000, 300));
         assert_eq!(TileGrid::raster(256, 256, 256).1, 0);
+    }
+
+    #[test]
+    fn rows_turn_within_the_matrix_of_their_level() {
+        let tile = TileCoord::new(3, 2, 1);
+        for grid in [Grid::WebMercator, Grid::Image] {
+            assert_eq!(grid.turned(tile), Some(TileCoord::new(3, 2, tile.tms_y())));
+            assert_eq!(grid.turned(TileCoord::new(3, 8, 0)), None);
+        }
+        let wide = Grid::Set(registered("WorldCRS84Quad").expect("is known"));
+        assert!(wide.contains(TileCoord::new(3, 15, 7)) && !wide.contains(TileCoord::new(3, 15, 8)));
+        assert_eq!(wide.turned(TileCoord::new(3, 15, 7)), Some(TileCoord::new(3, 15, 0)));
+        assert_eq!(wide.turned(TileCoord::new(3, 16, 7)), None);
     }
 
     #[test]
