@@ -59,11 +59,6 @@ impl Site {
     /// # Errors
     /// [`Error::Input`] when the tiles cannot be listed (which is needed only where nothing says how far they reach).
     pub(super) fn new(store: Box<dyn TileStore>) -> Result<Self> {
-        if let Some(set) = store.info().grid.set() {
-            let why =
-                format!("divides {}; the page draws Web Mercator and an image's own pixels only", set.id);
-            return Err(Error::input(&store.about().path, why));
-        }
         let mut limits = Limits::default();
         if store.info().grid != Grid::WebMercator {
             store.each(&mut |coord, _| {
