@@ -9,7 +9,7 @@ use super::library::{BUILT_IN, is_built_in};
 use super::limits::Limits;
 use super::page;
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
+use crate::grid::{Grid, TileCoord};
 use crate::store::{Picture, TileStore};
 use crate::tileset::{Scheme, TilesetInfo};
 
@@ -59,13 +59,8 @@ impl Site {
     /// # Errors
     /// [`Error::Input`] when the tiles cannot be listed (which is needed only where nothing says how far they reach).
     pub(super) fn new(store: Box<dyn TileStore>) -> Result<Self> {
-        if let Some(set) = store.info().grid.set() {
-            let why =
-                format!("divides {}; the page draws Web Mercator and an image's own pixels only", set.id);
-            return Err(Error::input(&store.about().path, why));
-        }
         let mut limits = Limits::default();
-        if !store.info().placed {
+        if store.info().grid != Grid::WebMercator {
             store.each(&mut |coord, _| {
                 limits.add(coord);
                 Ok(())
@@ -116,7 +111,7 @@ impl Site {
         let (z, x, y) = (numbers.next()??, numbers.next()??, numbers.next()??);
         let info = self.store.info();
         let coord = TileCoord::new(u8::try_from(z).ok()?, x, y);
-        let exists = (info.min_zoom..=info.max_zoom).contains(&coord.z) && x >> z == 0 && y >> z == 0;
+        let exists = (info.min_zoom..=info.max_zoom).contains(&coord.z) && info.grid.contains(coord);
         (exists && numbers.next().is_none()).then_some(coord)
     }
 

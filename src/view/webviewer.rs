@@ -4,6 +4,7 @@ use super::library::Library;
 use super::limits::Limits;
 use super::page::{fill, shown, whole};
 use crate::error::Result;
+use crate::grid::Grid;
 use crate::tileset::{Scheme, TilesetInfo};
 
 /// The map library of a page beside a folder of tiles. The page loads it from its public address and nothing else from anywhere
@@ -36,13 +37,16 @@ impl Webviewer {
         format!("{}.html", self.name())
     }
 
-    /// Whether it can show tiles: with or without a place on the Earth, pictures or heights, rows numbered one way or the other.
+    /// Whether it can show tiles: of a grid, pictures or heights, rows numbered one way or the other.
     ///
     /// # Errors
     /// Why not, to follow the name.
-    pub fn shows(self, placed: bool, terrain: bool, scheme: Scheme) -> Result<(), &'static str> {
+    pub fn shows(self, grid: &Grid, terrain: bool, scheme: Scheme) -> Result<(), &'static str> {
         match self {
-            Self::MapLibre if !placed => Err("draws only tiles that have a place on the Earth"),
+            Self::MapLibre if *grid != Grid::WebMercator => Err("draws only tiles of Web Mercator"),
+            Self::Leaflet if grid.set().is_some() => {
+                Err("draws only tiles of Web Mercator and of an image's own pixels; openlayers draws all")
+            }
             Self::MapLibre if terrain && scheme == Scheme::Tms => {
                 Err("reads terrain tiles only with rows that count from the north")
             }

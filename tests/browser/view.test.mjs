@@ -254,6 +254,27 @@ test("tiles without a place on the Earth are shown by their pixels", async () =>
   });
 });
 
+test("tiles of a grid in degrees lie where it says", async () => {
+  const set = tile("rgb.tif", "degrees", "-z", "12-13", "--tiling-scheme", "WorldCRS84Quad");
+  await looking(set, async (page) => {
+    const step = 180 / 256 / 2 ** 13;
+    const { width, height } = await place(page);
+    const [left, top] = [Math.round((MIDDLE[0] + 180) / step - width / 2), Math.round((90 - MIDDLE[1]) / step - height / 2)];
+    await page.evaluate(([step, centre]) => {
+      tileloom.map.getView().setResolution(step);
+      tileloom.map.getView().setCenter(centre);
+    }, [step, [(left + width / 2) * step - 180, 90 - (top + height / 2) * step]]);
+    await drawn(page);
+    const under = await background(page);
+    const found = difference(await screenshot(page), CLEAR, (x, y) => pixelOf(set, 13, left + x, top + y, under));
+    assert.ok(found.mean < 0.2 && found.far < 0.005, JSON.stringify(found));
+    await page.mouse.move(300, 200);
+    assert.equal(await text(page, "tile"), `13/${Math.floor((left + 300) / 256)}/${Math.floor((top + 200) / 256)}`);
+    const [, longitude, latitude] = (await text(page, "where")).match(/^longitude (.+)°, latitude (.+)°$/).map(Number);
+    assert.ok(Math.abs(longitude - ((left + 300) * step - 180)) < step && Math.abs(latitude - (90 - (top + 200) * step)) < step);
+  });
+});
+
 test("tiles of 512 pixels and WebP are drawn pixel by pixel, too", async () => {
   const tiles = tile("rgb.tif", "large", "-z", "12-13", "--tile-size", "512");
   await looking(tile("rgb.tif", "large.pmtiles", "-z", "12-13", "--tile-size", "512", "-f", "webp", "--lossless"), async (page) => {

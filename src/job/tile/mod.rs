@@ -310,14 +310,16 @@ impl TileJob {
                 self.target.path.display()
             )));
         }
-        if matches!(self.tiling, TilingScheme::Set(_)) || self.values.is_some() {
-            return Err(Error::Usage(
-                "--webviewer: pages draw pictures in Web Mercator or of an image's own pixels only"
-                    .to_owned(),
-            ));
+        if self.tiles.format() == TileFormat::Tiff || self.values.is_some() {
+            let text = "--webviewer: browsers show no GeoTIFF tiles; make pictures (-f png, jpg or webp)";
+            return Err(Error::Usage(text.to_owned()));
         }
-        let placed = self.tiling != TilingScheme::Raster;
-        let shows = page.shows(placed, self.terrain.is_some(), self.scheme);
+        let grid = match &self.tiling {
+            TilingScheme::WebMercatorQuad => Grid::WebMercator,
+            TilingScheme::Raster => Grid::Image,
+            TilingScheme::Set(set) => Grid::Set(Arc::clone(set)),
+        };
+        let shows = page.shows(&grid, self.terrain.is_some(), self.scheme);
         shows.map_err(|why| Error::Usage(format!("--webviewer {}: it {why}", page.name())))
     }
 

@@ -65,9 +65,16 @@ fn pages_that_would_show_nothing_are_refused_before_anything_is_written() {
     for (input, output, options, word) in [
         ("rgb.tif", "set.pmtiles", &["-w", "all"][..], "tileloom view"),
         ("rgb.tif", "set.tar", &["-w", "openlayers"], "beside a folder"),
+        ("rgb.tif", "set", &["-w", "all", "-f", "gtiff"], "no GeoTIFF tiles"),
+        ("rgb.tif", "set", &["-w", "leaflet", "--tiling-scheme", "WorldCRS84Quad"], "openlayers draws all"),
         ("rgb.tif", "set", &["-w", "mapml"], "known are none, openlayers, leaflet, maplibre and all"),
         ("rgb.tif", "set", &["-w", "none,leaflet"], "none cannot stand beside others"),
-        ("unreferenced.tif", "set", &["-w", "maplibre", "--tiling-scheme", "raster"], "a place on the Earth"),
+        (
+            "unreferenced.tif",
+            "set",
+            &["-w", "maplibre", "--tiling-scheme", "raster"],
+            "only tiles of Web Mercator",
+        ),
         (
             "dem.tif",
             "set",
