@@ -334,6 +334,12 @@ impl Level {
     }
 }
 
+/// A number without the last digit or two, in which readers of JSON may differ: whoever reads it and writes it again writes the
+/// same.
+fn rounded(number: f64) -> f64 {
+    format!("{number:.14e}").parse().unwrap_or(number)
+}
+
 /// A CRS as text that GDAL understands: an address or code, or its definition as PROJJSON or WKT.
 fn crs_of(value: Option<&Value>) -> Option<String> {
     match value? {
@@ -375,12 +381,14 @@ impl TileMatrixSet {
             (false, true) => ["Y", "X"],
         };
         let matrix = |m: &TileMatrix| {
+            // The scale of what is written, not of what was rounded for it.
+            let cell = rounded(m.cell);
             json!({
                 "id": m.id,
-                "scaleDenominator": m.cell * self.metres / PAPER_PIXEL,
-                "cellSize": m.cell,
+                "scaleDenominator": rounded(cell * self.metres / PAPER_PIXEL),
+                "cellSize": cell,
                 "cornerOfOrigin": "topLeft",
-                "pointOfOrigin": ordered(m.west, m.north),
+                "pointOfOrigin": ordered(m.west, m.north).map(rounded),
                 "tileWidth": self.tile_size,
                 "tileHeight": self.tile_size,
                 "matrixWidth": m.columns,
@@ -440,10 +448,13 @@ mod tests {
             let world = Some(set.world);
             let back = definition.settled("x", set.metres, !set.north_first, world).expect("fits");
             assert_eq!((&back.id, back.first, back.north_first), (&set.id, set.first, set.north_first));
+            // Its deepest level has more rows than other grids may have.
+            assert!(name == "WebMercatorQuad" || back.to_json().to_string() == text, "{name}");
             for (a, b) in back.matrices.iter().zip(&set.matrices) {
                 assert_eq!((a.columns, a.rows, &a.id), (b.columns, b.rows, &b.id), "{name}");
-                assert_eq!((a.west, a.north), (b.west, b.north), "{name}");
-                assert!(a.cell.to_bits() == b.cell.to_bits(), "{name}");
+                for (a, b) in [(a.west, b.west), (a.north, b.north), (a.cell, b.cell)] {
+                    assert!((a / b - 1.0).abs() < 1e-14, "{name}: {a} {b}");
+                }
             }
         }
     }
