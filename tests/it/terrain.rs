@@ -372,7 +372,7 @@ fn what_is_no_terrain_is_refused() {
         ("dem.tif", &["--a-scale=0"], 2, "--a-scale"),
         ("dem.tif", &["--round-heights", "0.25"], 2, "0.1"),
         ("dem.tif", &["--round-digits", "17"], 2, "--round-digits"),
-        ("dem.tif", &["--round-heights", "auto", "--tiling-scheme", "raster"], 2, "raster"),
+        ("dem.tif", &["--round-heights", "auto", "--tiling-scheme", "raster"], 2, "--tiling-scheme"),
         ("dem.tif", &["-f", "jpg"], 2, "jpg"),
         ("dem.tif", &["-f", "webp", "--lossless=auto"], 2, "--lossless"),
         ("all_nodata.tif", &[], 3, "no data"),
