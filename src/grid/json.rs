@@ -449,7 +449,7 @@ mod tests {
             let back = definition.settled("x", set.metres, !set.north_first, world).expect("fits");
             assert_eq!((&back.id, back.first, back.north_first), (&set.id, set.first, set.north_first));
             // Its deepest level has more rows than other grids may have.
-            assert!(name == "WebMercatorQuad" || back.to_json().to_string() == text, "{name}");
+            assert!(name == "WebMercatorQuad" || back.to_json() == set.to_json(), "{name}");
             for (a, b) in back.matrices.iter().zip(&set.matrices) {
                 assert_eq!((a.columns, a.rows, &a.id), (b.columns, b.rows, &b.id), "{name}");
                 for (a, b) in [(a.west, b.west), (a.north, b.north), (a.cell, b.cell)] {

@@ -1,7 +1,7 @@
 //! Tile addresses and the grids they are addresses in (pure arithmetic).
 //!
 //! A grid is a [`TileMatrixSet`]: for each level, where its tiles begin, how large their pixels are and how many there are. The
-//! ones people know by name are [registered](registered); all others are read from [JSON](Definition). `WebMercatorQuad` is the
+//! ones people know by name are [registered]; all others are read from [JSON](Definition). `WebMercatorQuad` is the
 //! one whose [addresses](TileCoord) have bounds without asking anybody.
 //!
 //! Source of the constants: OGC Two Dimensional Tile Matrix Set 2.0 (OGC 17-083r4), annex D.
