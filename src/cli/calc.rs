@@ -18,8 +18,9 @@ use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
 use tileloom::{Error, Result};
 
+use super::machine::MachineArgs;
 use super::parse;
-use super::progress::{Mode, Progress};
+use super::progress::Progress;
 use super::tile::size;
 use super::{CommonArgs, json, note, print, signals};
 
@@ -133,21 +134,8 @@ pub struct CalcArgs {
     /// and memory].
     #[arg(long, value_name = "PIXELS")]
     window_size: Option<usize>,
-    /// Threads that compute [default: the processors granted].
-    #[arg(short = 'j', long, visible_alias = "num-threads", value_name = "N")]
-    threads: Option<usize>,
-    /// Threads that read [default: as many as compute].
-    #[arg(long, value_name = "N")]
-    readers: Option<usize>,
-    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 256M].
-    #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
-    memory: Option<usize>,
-    /// How to show progress on standard error.
-    #[arg(long, value_enum, default_value = "auto")]
-    progress: Mode,
-    /// Print how busy each stage was.
-    #[arg(long)]
-    stats: bool,
+    #[command(flatten)]
+    machine: MachineArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -278,15 +266,7 @@ impl CalcArgs {
         job.metadata.clone_from(&self.metadata);
         job.strict = self.strict;
         job.window = self.window_size;
-        for (name, count) in [("--threads", self.threads), ("--readers", self.readers)] {
-            if let Some(n) = count.filter(|n| !(1..=1024).contains(n)) {
-                return Err(Error::Usage(format!("{name} {n}: give 1 to 1024")));
-            }
-        }
-        let granted = std::env::var("GDAL_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-        job.threads = self.threads.or(granted).unwrap_or(job.threads);
-        job.readers = self.readers.unwrap_or(job.threads);
-        job.memory = self.memory.unwrap_or(job.memory);
+        self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;
         job.validate()?;
         Ok(job)
     }
@@ -338,7 +318,7 @@ pub fn run(args: &CalcArgs) -> Result<()> {
     }
     let monitor = Monitor::new();
     signals::cancel_on_signal(&monitor);
-    let mode = if args.common.quiet { Mode::None } else { args.progress };
+    let mode = args.machine.mode(args.common.quiet);
     let mut display = None;
     let result = run_job(&job, &monitor, |plan, total| {
         if !args.common.quiet {
@@ -353,7 +333,7 @@ pub fn run(args: &CalcArgs) -> Result<()> {
     } else if args.common.quiet {
         Ok(())
     } else {
-        print(&text(&report, args.stats))
+        print(&text(&report, args.machine.stats))
     }
 }
 

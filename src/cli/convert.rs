@@ -4,14 +4,15 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use tileloom::Result;
 use tileloom::job::convert::{ConvertJob, Report, run as run_job};
 use tileloom::job::tile::Labels;
 use tileloom::pipeline::Monitor;
 use tileloom::sink::Target;
 use tileloom::tileset::{LayerKind, Scheme};
-use tileloom::{Error, Result};
 
-use super::progress::{Mode, Progress};
+use super::machine::MachineArgs;
+use super::progress::Progress;
 use super::tile::{scheme, size};
 use super::{grid, json, parse, print, signals};
 
@@ -63,24 +64,11 @@ pub struct ConvertArgs {
     /// Where a folder of tiles will be served: base address, or a template with {z}, {x} and {y}.
     #[arg(long)]
     url: Option<String>,
-    /// Threads that check and store tiles [default: the processors granted].
-    #[arg(short = 'j', long, visible_alias = "num-threads", alias = "processes", value_name = "N")]
-    threads: Option<usize>,
-    /// Threads that read [default: as many as check].
-    #[arg(long, value_name = "N")]
-    readers: Option<usize>,
-    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 256M].
-    #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
-    memory: Option<usize>,
+    #[command(flatten)]
+    machine: MachineArgs,
     /// Folder for the file an archive is assembled from [default: beside the output].
     #[arg(long, value_name = "FOLDER")]
     tmp_dir: Option<PathBuf>,
-    /// How to show progress on standard error.
-    #[arg(long, value_enum, default_value = "auto")]
-    progress: Mode,
-    /// Print how busy each stage was.
-    #[arg(long)]
-    stats: bool,
     /// Print the result as JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -112,14 +100,7 @@ impl ConvertArgs {
             (_, true) => Some(LayerKind::Baselayer),
             _ => None,
         };
-        for (name, count) in [("--threads", self.threads), ("--readers", self.readers)] {
-            if let Some(n) = count.filter(|n| !(1..=1024).contains(n)) {
-                return Err(Error::Usage(format!("{name} {n}: give 1 to 1024")));
-            }
-        }
-        job.threads = self.threads.unwrap_or(job.threads);
-        job.readers = self.readers.unwrap_or(job.threads);
-        job.memory = self.memory.unwrap_or(job.memory);
+        self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;
         job.validate()?;
         Ok(job)
     }
@@ -130,7 +111,7 @@ pub fn run(args: &ConvertArgs) -> Result<()> {
     let job = args.job()?;
     let monitor = Monitor::new();
     signals::cancel_on_signal(&monitor);
-    let mode = if args.quiet { Mode::None } else { args.progress };
+    let mode = args.machine.mode(args.quiet);
     let mut display = None;
     let result = run_job(&job, &monitor, |total| display = Some(Progress::start(mode, &monitor, total)));
     drop(display);
@@ -140,7 +121,7 @@ pub fn run(args: &ConvertArgs) -> Result<()> {
     } else if args.quiet {
         Ok(())
     } else {
-        print(&text(&report, args.stats))
+        print(&text(&report, args.machine.stats))
     }
 }
 

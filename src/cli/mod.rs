@@ -5,6 +5,7 @@ mod convert;
 mod format;
 mod grid;
 mod info;
+mod machine;
 mod parse;
 mod picture;
 mod progress;

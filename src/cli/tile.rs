@@ -18,9 +18,10 @@ use tileloom::{Error, Result};
 
 use super::format::FormatArgs;
 use super::grid::GridArgs;
+use super::machine::MachineArgs;
 use super::parse;
 use super::picture::PictureArgs;
-use super::progress::{Mode, Progress};
+use super::progress::Progress;
 use super::terrain::TerrainArgs;
 use super::validity::ValidityArgs;
 use super::{CommonArgs, json, note, print, signals};
@@ -109,24 +110,11 @@ pub struct TileArgs {
     /// Say what would be made and what it would take, and write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Threads that compute [default: the processors granted].
-    #[arg(short = 'j', long, visible_alias = "num-threads", alias = "processes", value_name = "N")]
-    threads: Option<usize>,
-    /// Threads that read [default: as many as compute].
-    #[arg(long, value_name = "N")]
-    readers: Option<usize>,
-    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 256M].
-    #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
-    memory: Option<usize>,
+    #[command(flatten)]
+    machine: MachineArgs,
     /// Folder for the file an archive is assembled from [default: beside the output].
     #[arg(long, value_name = "FOLDER")]
     tmp_dir: Option<PathBuf>,
-    /// How to show progress on standard error.
-    #[arg(long, value_enum, default_value = "auto")]
-    progress: Mode,
-    /// Print how busy each stage was.
-    #[arg(long)]
-    stats: bool,
     #[command(flatten)]
     picture: PictureArgs,
     #[command(flatten)]
@@ -251,15 +239,7 @@ impl TileArgs {
         job.webviewers = self.webviewers(&job)?;
         job.settings.clone_from(&self.common.config);
         job.resume = self.resume;
-        for (name, count) in [("--threads", self.threads), ("--readers", self.readers)] {
-            if let Some(n) = count.filter(|n| !(1..=1024).contains(n)) {
-                return Err(Error::Usage(format!("{name} {n}: give 1 to 1024")));
-            }
-        }
-        let granted = std::env::var("GDAL_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-        job.threads = self.threads.or(granted).unwrap_or(job.threads);
-        job.readers = self.readers.unwrap_or(job.threads);
-        job.memory = self.memory.unwrap_or(job.memory);
+        self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;
         job.validate()?;
         Ok(job)
     }
@@ -276,7 +256,7 @@ pub fn run(args: &TileArgs) -> Result<()> {
     }
     let monitor = Monitor::new();
     signals::cancel_on_signal(&monitor);
-    let mode = if args.common.quiet { Mode::None } else { args.progress };
+    let mode = args.machine.mode(args.common.quiet);
     let mut display = None;
     let result = run_job(&job, &monitor, |_, total| display = Some(Progress::start(mode, &monitor, total)));
     let begun = display.take().is_some();
@@ -290,7 +270,7 @@ pub fn run(args: &TileArgs) -> Result<()> {
     } else if args.common.quiet {
         Ok(())
     } else {
-        print(&text(&report, args.stats))
+        print(&text(&report, args.machine.stats))
     }
 }
 

@@ -7,12 +7,14 @@
 //! Source of the constants: OGC Two Dimensional Tile Matrix Set 2.0 (OGC 17-083r4), annex D.
 
 mod json;
+mod limits;
 mod matrix;
 mod registry;
 
 use std::sync::Arc;
 
 pub use json::{AxisOrder, Definition};
+pub use limits::TileMatrixLimits;
 pub(crate) use matrix::{COLUMN_BITS, METRES_PER_DEGREE, ROW_BITS};
 pub use matrix::{PixelGrid, TileMatrix, TileMatrixSet, World};
 pub use registry::{names, registered};

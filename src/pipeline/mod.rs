@@ -161,7 +161,7 @@ pub use error::{Cause, RunError, Stage};
 pub use monitor::Monitor;
 pub use serial::run_serial;
 pub use stats::{StageStats, Stats};
-pub use threads::{run, side_by_side};
+pub use threads::{in_background, run, side_by_side};
 
 /// How large a run may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

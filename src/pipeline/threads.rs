@@ -341,6 +341,17 @@ fn write_task<T: Send, S: Sink<Error: Send>>(
     Some(())
 }
 
+/// Begins a piece of work on a thread of its own, for what waits more than it computes.
+///
+/// # Errors
+/// When the system has no thread left.
+pub fn in_background<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<thread::JoinHandle<T>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
 /// Does the parts `0..parts` of a piece of work on `threads` threads (0 counts as 1), each with a state of its own from
 /// `start`. Parts are begun in order; the calling thread waits.
 ///

@@ -3,6 +3,7 @@
 mod blocks;
 pub mod chunks;
 pub mod coverage;
+mod creation;
 pub mod crs;
 pub mod cutline;
 pub mod describe;
@@ -20,6 +21,7 @@ mod validity;
 pub mod writer;
 
 pub use blocks::Workspace;
+pub use creation::check_creation_options;
 pub use describe::Description;
 pub use frame::Frame;
 pub use georef::{Georeferencing, Locator, Locators};

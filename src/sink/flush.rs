@@ -6,6 +6,8 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, bounded};
 
+use crate::pipeline::in_background;
+
 /// Bytes after which the disk is set to work. Less would interrupt the writing of others more often than it helps.
 const EVERY: u64 = 96 << 20;
 
@@ -26,7 +28,7 @@ impl Flusher {
         let folder = folder.try_clone().ok()?;
         let (wake, woken) = bounded(1);
         let sync = move || woken.iter().try_for_each(|()| sync_all_below(&folder));
-        let thread = std::thread::Builder::new().name("flush".to_owned()).spawn(sync).ok()?;
+        let thread = in_background("flush", sync).ok()?;
         Some(Self { wake, thread, pending: 0 })
     }
 

@@ -8,12 +8,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::grid::MAX_ZOOM;
+use crate::grid::{MAX_ZOOM, TileMatrixLimits};
 use crate::sink::flush::{Flusher, sync_all_below};
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};
 use crate::tileset::TilesetInfo;
-use crate::view::{Limits, Webviewer};
+use crate::view::Webviewer;
 
 /// A folder under construction.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct FolderSink {
     depot: Depot,
     info: TilesetInfo,
     pages: Vec<Webviewer>,
-    limits: Limits,
+    limits: TileMatrixLimits,
     written: Written,
     flusher: Option<Flusher>,
     _writer_thread: PhantomData<*mut ()>,
@@ -37,7 +37,7 @@ impl FolderSink {
             depot,
             info,
             pages,
-            limits: Limits::default(),
+            limits: TileMatrixLimits::default(),
             written,
             flusher,
             _writer_thread: PhantomData,

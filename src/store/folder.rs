@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::grid::{Grid, TileCoord};
-use crate::store::metadata::{self, About, Extent, Found, Keys};
+use crate::grid::{Grid, TileCoord, TileMatrixLimits};
+use crate::store::metadata::{self, About, Found, Keys};
 use crate::store::names::{self, DESCRIPTIONS, MOST_DESCRIPTION};
 use crate::store::{Opener, Take, TileStore, unreadable};
 use crate::tileset::Scheme;
@@ -62,7 +62,7 @@ impl FolderStore {
             retina: names::is_retina(ending),
         };
         let mut about = found.about(|| {
-            let mut extent = Extent::default();
+            let mut extent = TileMatrixLimits::default();
             level_tiles(path, last.z.into(), rows, ending, |coord, _| {
                 extent.add(coord);
                 Ok(())

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::grid::{Grid, TileCoord};
-use crate::store::metadata::{About, Extent, Found, Keys};
+use crate::grid::{Grid, TileCoord, TileMatrixLimits};
+use crate::store::metadata::{About, Found, Keys};
 use crate::store::names::{self, MOST_DESCRIPTION};
 use crate::store::{Opener, Take, TileStore, unreadable};
 use crate::tileset::Scheme;
@@ -70,7 +70,7 @@ impl MbtilesStore {
         let found =
             Found { path, container: "mbtiles", keys, zooms, first, bytes, free: false, grid, retina };
         let mut about = found.about(|| {
-            let mut extent = Extent::default();
+            let mut extent = TileMatrixLimits::default();
             let mut query = database.prepare(OF_LEVEL).map_err(refused)?;
             let mut rows = query.query([highest]).map_err(refused)?;
             while let Some(row) = rows.next().map_err(refused)? {

@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 
 use crate::encode::terrain::Encoding;
 use crate::error::{Error, Result};
-use crate::grid::{Bounds, Definition, Grid, MAX_ZOOM, TileCoord, latitude, longitude, registered};
+use crate::grid::{
+    Bounds, Definition, Grid, MAX_ZOOM, TileCoord, TileMatrixLimits, latitude, longitude, registered,
+};
 use crate::raster::crs;
 use crate::store::names::TILING;
 use crate::store::picture::Picture;
@@ -96,7 +98,7 @@ impl Found<'_> {
     ///
     /// # Errors
     /// [`Error::Input`] when the first tile is no picture, and those of `extent`.
-    pub(super) fn about(self, extent: impl FnOnce() -> Result<Extent>) -> Result<About> {
+    pub(super) fn about(self, extent: impl FnOnce() -> Result<TileMatrixLimits>) -> Result<About> {
         let Self { path, container, mut keys, zooms, first, bytes, free, grid, retina } = self;
         let picture = Picture::of(&bytes).map_err(|why| Error::input(path, format!("tile {first} {why}")))?;
         if picture.width != picture.height {
@@ -111,7 +113,7 @@ impl Found<'_> {
             Some(bounds) => bounds,
             None if !placed => Bounds { west: -180.0, south: -85.0, east: 180.0, north: 85.0 },
             None => {
-                let bounds = extent()?.bounds(&grid);
+                let bounds = degrees(&extent()?, &grid);
                 let Bounds { west, south, east, north } = bounds;
                 let why = if keys.contains_key("bounds") { "those told are none" } else { "none are told" };
                 notes.push(format!(
@@ -158,39 +160,21 @@ impl Found<'_> {
     }
 }
 
-/// What addresses say of the extent of a set, gathered one by one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Extent(Option<(TileCoord, TileCoord)>);
-
-impl Extent {
-    /// Takes the address of a tile into account; that of a deeper level makes those of others forgotten.
-    pub(super) fn add(&mut self, coord: TileCoord) {
-        self.0 = match self.0 {
-            Some((first, _)) if first.z > coord.z => return,
-            Some((first, last)) if first.z == coord.z => Some((
-                TileCoord { x: first.x.min(coord.x), y: first.y.min(coord.y), ..first },
-                TileCoord { x: last.x.max(coord.x), y: last.y.max(coord.y), ..last },
-            )),
-            _ => Some((coord, coord)),
-        };
+/// The extent in degrees; the world's before anything was added.
+fn degrees(limits: &TileMatrixLimits, grid: &Grid) -> Bounds {
+    let top = TileCoord::new(0, 0, 0);
+    let (first, last) = limits.corners().unwrap_or((top, top));
+    if let Some(set) = grid.set() {
+        let plane = set.plane(first.z, set.tile_size, 0);
+        let all = first.window(set.tile_size).union(&last.window(set.tile_size));
+        return crs::Plane::of(set).degrees(&[plane.place(&all)]);
     }
-
-    /// The extent in degrees; the world's before anything was added.
-    fn bounds(&self, grid: &Grid) -> Bounds {
-        let top = TileCoord::new(0, 0, 0);
-        let (first, last) = self.0.unwrap_or((top, top));
-        if let Some(set) = grid.set() {
-            let plane = set.plane(first.z, set.tile_size, 0);
-            let all = first.window(set.tile_size).union(&last.window(set.tile_size));
-            return crs::Plane::of(set).degrees(&[plane.place(&all)]);
-        }
-        let (a, b) = (first.bounds(), last.bounds());
-        Bounds {
-            west: longitude(a.west),
-            south: latitude(b.south),
-            east: longitude(b.east),
-            north: latitude(a.north),
-        }
+    let (a, b) = (first.bounds(), last.bounds());
+    Bounds {
+        west: longitude(a.west),
+        south: latitude(b.south),
+        east: longitude(b.east),
+        north: latitude(a.north),
     }
 }
 
@@ -327,7 +311,7 @@ mod tests {
             grid: Grid::WebMercator,
             retina: false,
         };
-        let mut extent = Extent::default();
+        let mut extent = TileMatrixLimits::default();
         extent.add(TileCoord::new(5, 16, 15));
         found.about(|| Ok(extent)).expect("a description")
     }

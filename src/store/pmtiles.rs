@@ -19,9 +19,9 @@ use serde_json::Value;
 
 use self::directory::{Entry, Sections, parse};
 use crate::error::{Error, Result};
-use crate::grid::{Grid, TileCoord};
+use crate::grid::{Grid, TileCoord, TileMatrixLimits};
 use crate::order::Order;
-use crate::store::metadata::{About, Extent, Found, Keys};
+use crate::store::metadata::{About, Found, Keys};
 use crate::store::names::MOST_DESCRIPTION;
 use crate::store::{Opener, Take, TileStore, unreadable};
 
@@ -83,7 +83,7 @@ impl PmtilesStore {
         let found =
             Found { path, container: "pmtiles", keys, zooms, first, bytes, free: false, grid, retina };
         let about = found.about(|| {
-            let mut extent = Extent::default();
+            let mut extent = TileMatrixLimits::default();
             archive.each(&file, &mut |entry| {
                 let ids = entry.id..entry.end();
                 let deepest = |coord: &TileCoord| coord.z == last.z;

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use ::tar::{Entry, EntryType};
 
 use crate::error::{Error, Result};
-use crate::grid::{Grid, TileCoord};
+use crate::grid::{Grid, TileCoord, TileMatrixLimits};
 use crate::order::Order;
-use crate::store::metadata::{self, About, Extent, Found, Keys};
+use crate::store::metadata::{self, About, Found, Keys};
 use crate::store::names::{self, DESCRIPTIONS, MOST_DESCRIPTION};
 use crate::store::{Opener, Take, TileStore, unreadable};
 use crate::tileset::Scheme;
@@ -94,7 +94,7 @@ impl TarStore {
             retina: names::is_retina(&ending),
         };
         let mut about = found.about(|| {
-            let mut extent = Extent::default();
+            let mut extent = TileMatrixLimits::default();
             tiles.iter().map(coord).filter(|c| c.z == max_zoom).for_each(|coord| extent.add(coord));
             Ok(extent)
         })?;

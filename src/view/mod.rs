@@ -18,7 +18,6 @@
 
 mod answer;
 mod library;
-mod limits;
 mod page;
 mod range;
 mod server;
@@ -26,6 +25,5 @@ mod site;
 mod webviewer;
 
 pub use library::is_built_in;
-pub use limits::Limits;
 pub use server::{Server, Stopper, ViewOptions};
 pub use webviewer::Webviewer;

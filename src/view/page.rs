@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::library::{self, Library};
-use super::limits::Limits;
 use crate::error::{Error, Result};
+use crate::grid::TileMatrixLimits;
 use crate::tileset::{Scheme, TileJson, TilesetInfo};
 
 /// The page around the map.
@@ -30,7 +30,7 @@ struct Shown {
 ///
 /// # Errors
 /// [`Error::Internal`] when a number is not finite.
-pub(super) fn shown(info: &TilesetInfo, limits: &Limits, pixels: Option<u32>) -> Result<String> {
+pub(super) fn shown(info: &TilesetInfo, limits: &TileMatrixLimits, pixels: Option<u32>) -> Result<String> {
     let info = TilesetInfo { url: None, ..info.clone() };
     let shown = Shown { tilejson: info.tilejson(), limits: limits.ranges(), pixels };
     let text = serde_json::to_string(&shown)
@@ -65,7 +65,12 @@ pub(super) fn fill(template: &str, info: &TilesetInfo, styles: &str, scripts: &s
 ///
 /// # Errors
 /// As [`shown`].
-pub(super) fn served(info: &TilesetInfo, limits: &Limits, pixels: u32, built_in: bool) -> Result<String> {
+pub(super) fn served(
+    info: &TilesetInfo,
+    limits: &TileMatrixLimits,
+    pixels: u32,
+    built_in: bool,
+) -> Result<String> {
     let (style, script) = if built_in {
         (
             r#"<link rel="stylesheet" href="assets/ol.css">"#.to_owned(),
@@ -94,7 +99,7 @@ pub(super) fn policy(built_in: bool) -> String {
 ///
 /// # Errors
 /// As [`shown`].
-pub(super) fn whole(info: &TilesetInfo, limits: &Limits) -> Result<String> {
+pub(super) fn whole(info: &TilesetInfo, limits: &TileMatrixLimits) -> Result<String> {
     let styles = format!("{}\n<style>\n{STYLE}</style>", Library::OpenLayers.style());
     let scripts = format!("{}\n<script>\n{TERRAIN}\n{SCRIPT}</script>", Library::OpenLayers.script());
     Ok(fill(TEMPLATE, info, &styles, &scripts, &shown(info, limits, None)?))
@@ -121,7 +126,10 @@ mod tests {
 
     #[test]
     fn names_of_tile_sets_cannot_leave_their_place() {
-        for page in [served(&info(), &Limits::default(), 256, true), whole(&info(), &Limits::default())] {
+        for page in [
+            served(&info(), &TileMatrixLimits::default(), 256, true),
+            whole(&info(), &TileMatrixLimits::default()),
+        ] {
             let page = page.expect("a page");
             assert!(!page.contains("<script>alert"), "{page}");
             assert!(page.contains("&lt;/title&gt;&lt;script&gt;alert(1)"));
@@ -137,7 +145,7 @@ mod tests {
     fn no_place_of_a_template_is_left_empty() {
         let mut info = info();
         info.name = "hills".to_owned();
-        let mut limits = Limits::default();
+        let mut limits = TileMatrixLimits::default();
         limits.add(crate::grid::TileCoord::new(5, 7, 8));
         for page in [served(&info, &limits, 256, false), whole(&info, &limits)] {
             let page = page.expect("a page");
@@ -148,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_page_of_the_server_may_load_what_it_names_and_nothing_else() {
-        let page = |built_in| served(&info(), &Limits::default(), 256, built_in).expect("a page");
+        let page = |built_in| served(&info(), &TileMatrixLimits::default(), 256, built_in).expect("a page");
         let (offline, online) = (policy(true), policy(false));
         assert!(offline.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{offline}");
         assert!(!page(true).contains("https://") && !offline.contains("https://"));

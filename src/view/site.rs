@@ -6,10 +6,9 @@ use hyper::body::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::library::{BUILT_IN, is_built_in};
-use super::limits::Limits;
 use super::page;
 use crate::error::{Error, Result};
-use crate::grid::{Grid, TileCoord};
+use crate::grid::{Grid, TileCoord, TileMatrixLimits};
 use crate::store::{Picture, TileStore};
 use crate::tileset::{Scheme, TilesetInfo};
 
@@ -59,7 +58,7 @@ impl Site {
     /// # Errors
     /// [`Error::Input`] when the tiles cannot be listed (which is needed only where nothing says how far they reach).
     pub(super) fn new(store: Box<dyn TileStore>) -> Result<Self> {
-        let mut limits = Limits::default();
+        let mut limits = TileMatrixLimits::default();
         if store.info().grid != Grid::WebMercator {
             store.each(&mut |coord, _| {
                 limits.add(coord);

@@ -1,10 +1,10 @@
 //! Pages that stand beside a folder of tiles and show it from any web server, or as a file.
 
 use super::library::Library;
-use super::limits::Limits;
 use super::page::{fill, shown, whole};
 use crate::error::Result;
 use crate::grid::Grid;
+use crate::grid::TileMatrixLimits;
 use crate::tileset::{Scheme, TilesetInfo};
 
 /// The map library of a page beside a folder of tiles. The page loads it from its public address and nothing else from anywhere
@@ -58,7 +58,7 @@ impl Webviewer {
     ///
     /// # Errors
     /// [`Error::Internal`](crate::Error::Internal) when a number in the description is not finite.
-    pub fn page(self, info: &TilesetInfo, limits: &Limits) -> Result<String> {
+    pub fn page(self, info: &TilesetInfo, limits: &TileMatrixLimits) -> Result<String> {
         let (library, template) = match self {
             Self::OpenLayers => return whole(info, limits),
             Self::Leaflet => (Library::Leaflet, include_str!("page/leaflet.html")),
@@ -78,7 +78,7 @@ mod tests {
     fn each_page_loads_its_own_library_from_one_version() {
         let bounds = Bounds { west: 1.0, south: 2.0, east: 3.0, north: 4.0 };
         let info = TilesetInfo::new("a < b", bounds, TileFormat::Webp, 512).with_zooms(3, 5);
-        let mut limits = Limits::default();
+        let mut limits = TileMatrixLimits::default();
         limits.add(TileCoord::new(5, 16, 15));
         for (viewer, package) in
             Webviewer::ALL.into_iter().zip(["/npm/ol@", "/npm/leaflet@", "/npm/maplibre-gl@"])

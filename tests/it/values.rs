@@ -218,7 +218,7 @@ fn the_same_bytes_whatever_the_threads_and_the_options_are_gdals() {
 fn rejects_what_values_cannot_be() {
     let dir = scratch();
     let rgb = testdata("rgb.tif");
-    let cases: [(&str, &[&str], &str); 10] = [
+    let cases: [(&str, &[&str], &str); 11] = [
         ("a.pmtiles", &["-f", "tif"], "MBTiles and PMTiles hold pictures only"),
         ("a", &["-f", "jpg", "--ot", "UInt16"], "jpg tiles have 8 bits"),
         ("a", &["--ot", "Float32"], "PNG tiles have 8 or 16 bits"),
@@ -226,6 +226,7 @@ fn rejects_what_values_cannot_be() {
         ("a", &["-f", "tif", "--dst-nodata", "300"], "no such value"),
         ("a", &["-f", "tif", "--co", "COMPRES=LZW"], "did you mean COMPRESS?"),
         ("a", &["-f", "tif", "--co", "COMPRESS"], "KEY=VALUE"),
+        ("a", &["-f", "tif", "--co", "COMPRESS=FOO"], "known values of COMPRESS"),
         ("a", &["-f", "tif", "--scale", "0,1"], "keeps values as they are"),
         ("a", &["--dst-nodata", "0"], "for tif tiles"),
         ("a", &["-f", "tif", "-b", "9"], "it has 3 bands"),

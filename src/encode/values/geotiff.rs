@@ -11,8 +11,8 @@ use crate::block::{Block, Sample, Samples};
 use crate::encode::{Rgba, TileFormat};
 use crate::error::{Error, Result};
 use crate::grid::{Grid, TileCoord, TileGrid};
+use crate::raster::check_creation_options;
 use crate::raster::describe::{BandDescription, Interpretation};
-use crate::spelling::nearest;
 use crate::window::Size;
 
 /// What all tiles of a set have in common.
@@ -61,26 +61,16 @@ impl GeoTiff {
     /// # Errors
     /// [`Error::Usage`] naming an option that GDAL does not know.
     pub fn new(common: Common, creation: &[String]) -> Result<Self> {
-        let known = creation_options(&driver()?);
-        for option in creation {
-            let usage = |text: String| Err(Error::Usage(format!("--co {option}: {text}")));
-            let Some((key, _)) = option.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-                return usage("give KEY=VALUE".to_owned());
-            };
-            let is = |name: &str| key.eq_ignore_ascii_case(name);
-            if REFUSED.iter().any(|name| is(name)) {
-                return usage("makes files of its own, which tiles have no place for".to_owned());
-            }
-            let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            if !names.iter().any(|name| is(name)) {
-                let near = nearest(key, &names);
-                let near = near.map_or_else(String::new, |name| format!("; did you mean {name}?"));
-                return usage(format!("GDAL knows no creation option {key} of GeoTIFF{near}"));
-            }
+        check_creation_options("GTiff", creation)?;
+        let pairs = || creation.iter().filter_map(|option| option.split_once('='));
+        if let Some((key, _)) =
+            pairs().find(|(key, _)| REFUSED.iter().any(|name| key.eq_ignore_ascii_case(name)))
+        {
+            let text = format!("--co {key}: makes files of its own, which tiles have no place for");
+            return Err(Error::Usage(text));
         }
         let given = |key: &str| {
-            let pairs = creation.iter().filter_map(|option| option.split_once('='));
-            pairs.rev().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+            pairs().rev().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
         };
         let mut options = creation.to_vec();
         if given("COMPRESS").is_none() {
@@ -221,17 +211,6 @@ impl From<Error> for Refusal {
 fn driver() -> Result<Driver> {
     DriverManager::get_driver_by_name("GTiff")
         .map_err(|_| Error::Usage("-f tif: this GDAL has no GeoTIFF driver".to_owned()))
-}
-
-/// The names of the driver's creation options, from its list of them in XML.
-fn creation_options(driver: &Driver) -> Vec<String> {
-    let list = driver.metadata_item("DMD_CREATIONOPTIONLIST", "").unwrap_or_default();
-    let names = list.split("<Option ").skip(1).filter_map(|option| {
-        let (_, rest) = option.split_once("name=")?;
-        let quote = rest.chars().next()?;
-        rest[1..].split(quote).next().map(str::to_owned)
-    });
-    names.collect()
 }
 
 fn describe(

@@ -7,7 +7,6 @@ use crate::block::{Sample, SampleType};
 use crate::error::{Error, Result};
 use crate::expr::{Coordinate, Kind, Output, Range};
 use crate::raster::{Packing, nodata_as};
-use crate::spelling::nearest;
 use crate::window::Size;
 
 /// Formats that are written in one file, in any order.
@@ -165,7 +164,7 @@ impl Storage {
     pub(super) fn new(job: &CalcJob, form: Form, size: Size, bands: usize) -> Result<Self> {
         let driver = check_driver(&job.driver, form.sample_type)?;
         let mut options = job.creation_options.clone();
-        check_options(&driver, &options)?;
+        crate::raster::check_creation_options(&driver, &options)?;
         let of = |options: &[String], key: &str| {
             let own =
                 |o: &&String| o.split_once('=').is_some_and(|(k, _)| k.trim().eq_ignore_ascii_case(key));
@@ -235,34 +234,6 @@ fn check_driver(name: &str, sample_type: SampleType) -> Result<String> {
         return Err(usage(format!("cannot hold {type_name}; it can hold {types} (--ot)")));
     }
     Ok((*known).to_owned())
-}
-
-/// Refuses creation options that a format does not know: GDAL passes over them.
-fn check_options(driver: &str, options: &[String]) -> Result<()> {
-    let driver_name = driver;
-    let driver = DriverManager::get_driver_by_name(driver)
-        .map_err(|e| Error::Usage(format!("-f {driver}: {}", crate::raster::reason(&e))))?;
-    let list = driver.metadata_item("DMD_CREATIONOPTIONLIST", "").unwrap_or_default();
-    let names: Vec<&str> = list
-        .split("<Option")
-        .skip(1)
-        .filter_map(|option| {
-            let rest = &option[option.find("name=")? + 5..];
-            let quote = rest.chars().next()?;
-            rest[1..].split(quote).next()
-        })
-        .collect();
-    for option in options {
-        let Some((key, _)) = option.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
-            return Err(Error::Usage(format!("--co {option}: give KEY=VALUE")));
-        };
-        let known = names.is_empty() || names.iter().any(|n| n.eq_ignore_ascii_case(key.trim()));
-        if !known {
-            let near = nearest(key, &names).map_or_else(String::new, |n| format!("; did you mean {n}?"));
-            return Err(Error::Usage(format!("--co {option}: {driver_name} has no such option{near}")));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::grid::{Bounds, Grid, TileCoord};
 use crate::pipeline::{Cause, Monitor, side_by_side};
 use crate::sink::{Deposited, Depot};
 use crate::store::{self, TileStore};
-use crate::tileset::TilesetInfo;
+use crate::tileset::{LayerKind, Scheme, TilesetInfo};
 use crate::view::Webviewer;
 
 /// Tiles that a thread copies before it looks whether to stop.
@@ -83,6 +83,13 @@ impl Update {
         if !matches!(side, 256 | 512) {
             return usage(format!("has tiles of {side} pixels; tiles are made with 256 or 512"));
         }
+        if (job.tile_size != 256 || job.retina) && (job.tile_size, job.retina) != (side as usize, info.retina)
+        {
+            return usage(format!("has tiles of {side} pixels: drop --tile-size and --retina"));
+        }
+        if job.scheme == Scheme::Tms && info.scheme == Scheme::Xyz {
+            return usage("numbers its rows from the north: drop --convention".to_owned());
+        }
         let lossy = is_lossy(store.as_ref())?;
         if lossy && !self.allow_generation_loss {
             return usage(
@@ -137,6 +144,9 @@ impl Updated {
         info.description = labels.description.clone().or(info.description);
         info.attribution = labels.attribution.clone().or(info.attribution);
         info.url = labels.url.clone().or(info.url);
+        if labels.kind == LayerKind::Baselayer {
+            info.kind = labels.kind;
+        }
         // Digests over all tiles, as Martin has them.
         info.extra.retain(|(key, _)| !key.starts_with("agg_tiles_hash"));
         if let Some(b) = plan.bounds {

@@ -111,13 +111,15 @@ fn rejects_updates_that_cannot_be_made_and_leaves_the_set_as_it_was() {
     let heights = dir.path().join("heights.pmtiles");
     tile(&[&testdata("dem.tif")], &heights, &["--encoding", "terrarium"]);
     let missing = dir.path().join("missing.pmtiles");
-    let cases: [(&Path, &[&str], i32, &str); 9] = [
+    let cases: [(&Path, &[&str], i32, &str); 11] = [
         (&jpg, &["-f", "jpg"], 2, "--allow-generation-loss"),
         (&jpg, &[], 2, "say -f jpg"),
         (&png, &["-f", "webp"], 2, "say -f png"),
         (&heights, &[], 2, "holds heights"),
         (&missing, &[], 3, "cannot be opened"),
         (&png, &["--overview-resampling", "bilinear"], 2, "average, nearest or mode"),
+        (&png, &["--tile-size", "512"], 2, "drop --tile-size"),
+        (&png, &["--convention", "tms"], 2, "drop --convention"),
         (&png, &["-z", "3"], 2, "cannot be used with it"),
         (&png, &["--resume"], 2, "cannot be used with it"),
         (&png, &["--bbox-crs", "EPSG:99999999"], 2, "not a known CRS"),

@@ -1,13 +1,13 @@
 //! Which columns and rows of the highest level hold tiles.
 
-use crate::grid::TileCoord;
+use super::TileCoord;
 
-/// The columns and rows of the highest level that hold tiles, gathered one tile after the other. Pages ask for no tile outside
-/// of them.
+/// The columns and rows of the highest level that hold tiles, gathered one tile after the other (the limits of a tile matrix in
+/// OGC 17-083r4, 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Limits(Option<(TileCoord, TileCoord)>);
+pub struct TileMatrixLimits(Option<(TileCoord, TileCoord)>);
 
-impl Limits {
+impl TileMatrixLimits {
     /// Takes a tile into account; one of a higher level makes those of lower ones forgotten.
     pub fn add(&mut self, coord: TileCoord) {
         self.0 = match self.0 {
@@ -18,6 +18,11 @@ impl Limits {
             )),
             _ => Some((coord, coord)),
         };
+    }
+
+    /// The north-western and the south-eastern corner, both within; `None` before any tile was added.
+    pub fn corners(&self) -> Option<(TileCoord, TileCoord)> {
+        self.0
     }
 
     /// First column, first row, last column and last row, from the west and the north; `None` before any tile was added.
@@ -32,7 +37,7 @@ mod tests {
 
     #[test]
     fn only_the_highest_level_counts() {
-        let mut limits = Limits::default();
+        let mut limits = TileMatrixLimits::default();
         assert_eq!(limits.ranges(), None);
         for (z, x, y) in [(1, 0, 0), (3, 4, 6), (2, 3, 3), (3, 5, 2)] {
             limits.add(TileCoord::new(z, x, y));
