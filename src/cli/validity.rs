@@ -7,7 +7,7 @@ use tileloom::grid::Bounds;
 use tileloom::job::tile::masking::{Alpha, Masking};
 use tileloom::job::tile::update::Update;
 use tileloom::raster::SrcNodata;
-use tileloom::raster::crs::box_in_degrees;
+use tileloom::raster::crs::Extent;
 use tileloom::raster::cutline::CutlineSpec;
 use tileloom::warp::exclusion::Exclusion;
 use tileloom::{Error, Result};
@@ -77,17 +77,19 @@ pub struct ValidityArgs {
     nodata_values_pct_threshold: Option<f64>,
 }
 
+/// A box in a CRS, or in degrees.
+fn extent(bbox: Bounds, crs: Option<&str>) -> Result<Extent> {
+    crs.map_or_else(|| Ok(Extent::degrees(bbox)), |crs| Extent::new(bbox, crs))
+}
+
 impl ValidityArgs {
-    /// The extent in degrees.
-    pub fn bbox(&self) -> Result<Option<Bounds>> {
+    /// The extent that is wanted.
+    pub fn bbox(&self) -> Result<Option<Extent>> {
         let crs = self.bbox_crs.as_deref();
         match (self.bbox, self.te.as_deref()) {
-            (Some(bbox), _) => match crs {
-                None => Ok(Some(bbox)),
-                Some(crs) => box_in_degrees(&bbox, crs).map(Some),
-            },
+            (Some(bbox), _) => extent(bbox, crs).map(Some),
             (None, Some(&[west, south, east, north])) => {
-                box_in_degrees(&Bounds { west, south, east, north }, crs.unwrap_or("EPSG:3857")).map(Some)
+                Extent::new(Bounds { west, south, east, north }, crs.unwrap_or("EPSG:3857")).map(Some)
             }
             _ if crs.is_some() && self.update_bbox.is_none() => {
                 Err(Error::Usage("--bbox-crs is the CRS of an extent: give --bbox, or drop it".to_owned()))
@@ -99,7 +101,7 @@ impl ValidityArgs {
     /// What is to be made anew of the tile set that is there.
     pub fn update(&self) -> Result<Option<Update>> {
         let Some(bbox) = self.update_bbox else { return Ok(None) };
-        let bbox = self.bbox_crs.as_deref().map_or(Ok(bbox), |crs| box_in_degrees(&bbox, crs))?;
+        let bbox = extent(bbox, self.bbox_crs.as_deref())?;
         Ok(Some(Update { bbox, allow_generation_loss: self.allow_generation_loss }))
     }
 

@@ -44,12 +44,43 @@ pub(crate) fn is_same(a: &str, b: &str) -> bool {
     a == b || matches!((known(a), known(b)), (Ok(a), Ok(b)) if a == b)
 }
 
+/// An extent on the Earth, as a user gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extent {
+    /// The smallest box in degrees around it; its west lies east of its east where it reaches across the antimeridian.
+    pub degrees: Bounds,
+    /// The box that was given and the definition of its CRS, when it was not given in degrees.
+    given: Option<(Bounds, String)>,
+}
+
+impl Extent {
+    /// A box in degrees.
+    pub fn degrees(degrees: Bounds) -> Self {
+        Self { degrees, given: None }
+    }
+
+    /// A box in a CRS, whose edges may be curved lines in degrees.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a CRS that is not known, an inverted box, and one that has no place on the Earth.
+    pub fn new(bounds: Bounds, crs: &str) -> Result<Self> {
+        let degrees = box_in_degrees(&bounds, crs)?;
+        Ok(Self { degrees, given: Some((bounds, crs.to_owned())) })
+    }
+
+    /// The box itself, if it was given in a CRS.
+    fn given_in(&self, srs: &SpatialRef) -> Option<Bounds> {
+        let (bounds, crs) = self.given.as_ref()?;
+        known(crs).is_ok_and(|own| own == *srs).then_some(*bounds)
+    }
+}
+
 /// The smallest box in degrees around a box in another CRS, whose edges may be curved lines there. The west of the result
 /// lies east of its east where it reaches across the antimeridian.
 ///
 /// # Errors
 /// [`Error::Usage`] for a CRS that is not known, an inverted box, and one that has no place on the Earth.
-pub fn box_in_degrees(b: &Bounds, definition: &str) -> Result<Bounds> {
+fn box_in_degrees(b: &Bounds, definition: &str) -> Result<Bounds> {
     let given = format!("{},{},{},{}", b.west, b.south, b.east, b.north);
     let usage = |why: String| Error::Usage(format!("--bbox {given} in {definition}: {why}"));
     let srs = known(definition)
@@ -145,12 +176,16 @@ impl Plane {
         known(&self.crs)
     }
 
-    /// Rectangles in the plane around a box in degrees whose west lies east of its east where it reaches across the antimeridian;
-    /// two where the plane is cut within it.
+    /// Rectangles in the plane around an extent: itself if it was given in this plane, else around its box in degrees; two where the
+    /// plane is cut within it.
     ///
     /// # Errors
     /// GDAL's reason for not knowing a way.
-    pub fn boxes(&self, b: &Bounds) -> Result<Vec<Bounds>, String> {
+    pub fn boxes(&self, extent: &Extent) -> Result<Vec<Bounds>, String> {
+        if let Some(own) = extent.given_in(&self.srs()?).filter(|own| own.west < own.east) {
+            return Ok(vec![own]);
+        }
+        let b = &extent.degrees;
         let cut = |edges: Bounds, world: &Bounds| {
             if b.west <= b.east {
                 vec![edges]
@@ -402,6 +437,15 @@ mod tests {
     }
 
     #[test]
+    fn a_box_in_the_crs_of_the_plane_stays_as_it_is() {
+        let plane = Plane { crs: "EPSG:3413".into(), world: World::DEGREES };
+        let given = bounds(-1e6, -1e6, 1e6, 1e6);
+        let extent = Extent::new(given, "epsg:3413").expect("on the Earth");
+        assert_eq!(plane.boxes(&extent), Ok(vec![given]));
+        assert_ne!(plane.boxes(&Extent::degrees(extent.degrees)), Ok(vec![given]));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         let b = bounds(1.0, 2.0, 3.0, 4.0);
         for (b, crs, word) in [
@@ -484,20 +528,28 @@ mod tests {
     fn boxes_in_degrees_are_whole_in_every_plane() {
         let grid = |name: &str| Plane::of(&crate::grid::registered(name).expect("is known"));
         let fiji = bounds(176.0, -20.0, -178.0, -15.0);
-        let boxes = grid("WorldCRS84Quad").boxes(&fiji).expect("known");
+        let boxes = grid("WorldCRS84Quad").boxes(&Extent::degrees(fiji)).expect("known");
         assert_eq!(boxes, [bounds(176.0, -20.0, 180.0, -15.0), bounds(-180.0, -20.0, -178.0, -15.0)]);
-        assert_eq!(grid("WorldMercatorWGS84Quad").boxes(&fiji).expect("known").len(), 2);
+        assert_eq!(grid("WorldMercatorWGS84Quad").boxes(&Extent::degrees(fiji)).expect("known").len(), 2);
         // Around the pole: a disc, whose edges the square touches.
-        let arctic = grid("UPSArcticWGS84Quad").boxes(&bounds(-180.0, 80.0, 180.0, 90.0)).expect("known");
+        let arctic = grid("UPSArcticWGS84Quad")
+            .boxes(&Extent::degrees(bounds(-180.0, 80.0, 180.0, 90.0)))
+            .expect("known");
         let [b] = arctic[..] else { panic!("{arctic:?}") };
         let reach = 1_112_900.0;
         for edge in [2e6 - b.west, b.east - 2e6, 2e6 - b.south, b.north - 2e6] {
             assert!((reach..reach + 1000.0).contains(&edge), "{b:?}");
         }
         // Less of New Zealand's grid than its matrix has, and nothing where they do not meet.
-        let wellington = grid("NZTM2000").boxes(&bounds(174.0, -42.0, 175.0, -41.0)).expect("known");
+        let wellington =
+            grid("NZTM2000").boxes(&Extent::degrees(bounds(174.0, -42.0, 175.0, -41.0))).expect("known");
         assert!((wellington[0].east - wellington[0].west) < 100_000.0, "{wellington:?}");
-        assert!(grid("NZTM2000").boxes(&bounds(10.0, 40.0, 11.0, 41.0)).expect("known").is_empty());
+        assert!(
+            grid("NZTM2000")
+                .boxes(&Extent::degrees(bounds(10.0, 40.0, 11.0, 41.0)))
+                .expect("known")
+                .is_empty()
+        );
     }
 
     #[test]

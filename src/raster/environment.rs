@@ -5,13 +5,15 @@ use crate::error::{Error, Result};
 
 /// Settings that keep runs reproducible and free of surprises, unless the user sets them, by `--config` or in the
 /// environment: no pixel functions in Python, no threads behind the pool's back, no waiting for servers without end,
-/// and a small block cache, because source blocks are cached by tileloom itself.
-const DEFAULTS: [(&str, &str); 6] = [
+/// but asking them again when they are busy or break off (GDAL doubles the delay each time), and a small block cache, because source blocks are cached by tileloom itself.
+const DEFAULTS: [(&str, &str); 8] = [
     ("VRT_NUM_THREADS", "1"),
     ("GDAL_NUM_THREADS", "1"),
     ("GDAL_VRT_ENABLE_PYTHON", "NO"),
     ("GDAL_HTTP_CONNECTTIMEOUT", "15"),
     ("GDAL_HTTP_TIMEOUT", "60"),
+    ("GDAL_HTTP_MAX_RETRY", "4"),
+    ("GDAL_HTTP_RETRY_DELAY", "0.5"),
     ("GDAL_CACHEMAX", "16"),
 ];
 

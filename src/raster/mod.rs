@@ -15,6 +15,7 @@ mod pack;
 mod packed;
 mod predictor;
 mod raw;
+mod retry;
 pub mod source;
 mod tiff;
 mod validity;

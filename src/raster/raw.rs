@@ -63,6 +63,14 @@ fn last_error() -> String {
     if line.is_empty() { "GDAL gives no reason".to_owned() } else { line }
 }
 
+/// Makes GDAL forget what it has of a file on a server, also that an answer was too short.
+pub(super) fn forget_served(path: &std::path::Path) {
+    if let Ok(path) = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()) {
+        // SAFETY: a NUL-terminated string that outlives the call.
+        unsafe { gdal_sys::VSICurlPartialClearCache(path.as_ptr()) }
+    }
+}
+
 /// The files that a dataset is made of, as GDAL names them; none for datasets that are no files.
 pub(super) fn file_list(dataset: &Dataset) -> Vec<String> {
     let mut names = Vec::new();

@@ -11,13 +11,17 @@ use super::crs::Plane;
 use super::describe::MaskKind;
 use super::predictor::Stored;
 use super::validity::{clear_nodata, nodata_as, plane};
-use super::{Description, Georeferencing, Locator, environment, raw, reason};
+use super::{Description, Georeferencing, Locator, environment, raw, reason, retry};
 use crate::block::{Block, Sample, SampleType, Validity, interleaved_array};
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
 
 /// In folders with more files, those that belong to a raster are looked for by their names.
 const MOST_NEIGHBOURS: usize = 64;
+
+/// GDAL's file systems that are served over a network.
+const SERVED: [&str; 9] =
+    ["/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsiadls", "/vsioss", "/vsiswift", "/vsihdfs", "/vsiwebhdfs"];
 
 /// Which raster to open and how. This is what travels between threads: never a handle.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +66,12 @@ impl SourceSpec {
     /// Whether what is read of it may have to come over a network.
     pub(super) fn is_remote(&self) -> bool {
         self.path.as_os_str().as_encoded_bytes().starts_with(b"/vsi")
+    }
+
+    /// Whether what is read of it comes from a server, also through an archive.
+    fn is_served(&self) -> bool {
+        let path = self.path.to_string_lossy();
+        SERVED.iter().any(|prefix| path.contains(prefix))
     }
 
     /// Opens the dataset, or one of its overviews.
@@ -261,7 +271,15 @@ impl Source {
     /// # Errors
     /// Those of [`Source::read`].
     pub fn read_with(&self, window: Window, work: &mut Workspace, spare: Option<Block>) -> Result<Block> {
-        for_sample_type!(self.sample_type, T => self.read_as::<T>(window, work, spare)).map_err(|e| {
+        let mut read =
+            |spare| for_sample_type!(self.sample_type, T => self.read_as::<T>(window, work, spare));
+        let result = read(spare);
+        let again = || {
+            raw::forget_served(&self.spec.path);
+            read(None)
+        };
+        let result = if self.spec.is_served() { retry::patiently(result, again) } else { result };
+        result.map_err(|e| {
             let path = format!("{}, ", self.spec.path.display());
             self.spec.error(format!("cannot read {window}: {}", e.strip_prefix(&path).unwrap_or(&e)))
         })

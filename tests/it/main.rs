@@ -12,6 +12,7 @@ mod grids;
 mod lesson;
 mod overviews;
 mod pictures;
+mod remote;
 mod samples;
 mod small_disk;
 mod terrain;

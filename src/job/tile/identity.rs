@@ -163,6 +163,7 @@ mod tests {
 
     use super::*;
     use crate::grid::Bounds;
+    use crate::raster::crs::Extent;
     use crate::resampling::Resampling;
 
     fn job() -> TileJob {
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn every_field_of_a_job_is_there_with_its_whole_value() {
         let mut job = job();
-        job.bbox = Some(Bounds { west: -1.5, south: 2.0, east: 3.0, north: 4.0 });
+        job.bbox = Some(Extent::degrees(Bounds { west: -1.5, south: 2.0, east: 3.0, north: 4.0 }));
         job.labels.name = Some("two\nlines, \"quoted\"".to_owned());
         let fields = shown(&job);
         let value = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
@@ -184,7 +185,12 @@ mod tests {
             assert!(value(name).is_some(), "{name}: {fields:?}");
         }
         assert_eq!(value("tile-size"), Some("256"));
-        assert_eq!(value("bbox"), Some("Some( Bounds { west: -1.5, south: 2.0, east: 3.0, north: 4.0, }, )"));
+        assert_eq!(
+            value("bbox"),
+            Some(
+                "Some( Extent { degrees: Bounds { west: -1.5, south: 2.0, east: 3.0, north: 4.0, }, given: None, }, )"
+            )
+        );
         assert!(value("labels").is_some_and(|v| v.contains(r#"two\nlines, \"quoted\""#)), "{fields:?}");
     }
 

@@ -45,7 +45,7 @@ use crate::grid::{Bounds, Grid, MAX_ZOOM, TileCoord, TileMatrixSet};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
-use crate::raster::crs::Plane;
+use crate::raster::crs::{Extent, Plane};
 use crate::resampling::Resampling;
 use crate::sink::{self, Begun, Deposited, Log, OutputKind, Target, TileSink, Written};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
@@ -186,7 +186,7 @@ pub struct TileJob {
     /// Numbering of the rows in a folder.
     pub scheme: Scheme,
     /// Extent in degrees to which tiles are limited; its west may lie east of its east, across the antimeridian.
-    pub bbox: Option<Bounds>,
+    pub bbox: Option<Extent>,
     /// Make part of the tile set at the target anew; default all of a new one.
     pub update: Option<Update>,
     /// Pixels without data.
@@ -268,8 +268,9 @@ impl TileJob {
         {
             return usage(format!("the lowest zoom {min} is above the highest, {max}"));
         }
-        for (option, b) in [("--bbox", self.bbox), ("--update-bbox", self.update.map(|update| update.bbox))] {
-            let Some(b) = b else { continue };
+        let update = self.update.as_ref().map(|update| &update.bbox);
+        for (option, extent) in [("--bbox", self.bbox.as_ref()), ("--update-bbox", update)] {
+            let Some(Extent { degrees: b, .. }) = extent else { continue };
             let fits = b.south < b.north
                 && b.west != b.east
                 && [b.west, b.east].iter().all(|v| v.abs() <= 180.0)
@@ -292,7 +293,7 @@ impl TileJob {
         }
         self.masking.validate(self)?;
         self.values.as_ref().map_or(Ok(()), |values| values.validate(self))?;
-        self.update.map_or(Ok(()), |_| Update::validate(self))?;
+        self.update.as_ref().map_or(Ok(()), |_| Update::validate(self))?;
         for page in &self.webviewers {
             self.accepts(*page)?;
         }
@@ -464,7 +465,7 @@ impl pipeline::Sink for Counted<'_> {
 
 /// The inputs hold nothing to make tiles of.
 fn empty(job: &TileJob) -> Error {
-    let extent = match (&job.masking.cutline, job.bbox) {
+    let extent = match (&job.masking.cutline, &job.bbox) {
         (Some(_), _) => " inside of the cutline",
         (None, Some(_)) => " in the extent of --bbox",
         (None, None) => "",
@@ -482,7 +483,7 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let begun = Instant::now();
     job.validate()?;
     let kind = OutputKind::from_path(&job.target.path)?;
-    let prepared = job.update.map(|update| update.prepare(job)).transpose()?;
+    let prepared = job.update.as_ref().map(|update| update.prepare(job)).transpose()?;
     let (job, updated) = prepared.as_ref().map_or((job, None), |(job, updated)| (job, Some(updated)));
     job.target.check(kind)?;
     let plan = Plan::new(job)?;
@@ -582,7 +583,7 @@ impl Encoder {
 pub fn dry_run(job: &TileJob) -> Result<(Plan, Estimate)> {
     job.validate()?;
     let kind = OutputKind::from_path(&job.target.path)?;
-    let prepared = job.update.map(|update| update.prepare(job)).transpose()?;
+    let prepared = job.update.as_ref().map(|update| update.prepare(job)).transpose()?;
     let job = prepared.as_ref().map_or(job, |(job, _)| job);
     job.target.check(kind)?;
     let plan = Plan::new(job)?;

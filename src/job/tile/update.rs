@@ -12,6 +12,7 @@ use crate::encode::TileFormat;
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, Grid, TileCoord};
 use crate::pipeline::{Cause, Monitor, side_by_side};
+use crate::raster::crs::Extent;
 use crate::sink::{Deposited, Depot};
 use crate::store::{self, TileStore};
 use crate::tileset::{LayerKind, Scheme, TilesetInfo};
@@ -21,10 +22,10 @@ use crate::view::Webviewer;
 const BATCH: usize = 64;
 
 /// What to make anew.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Update {
-    /// In degrees; its west may lie east of its east, across the antimeridian.
-    pub bbox: Bounds,
+    /// Where.
+    pub bbox: Extent,
     /// Decode tiles of a lossy format to encode them again.
     pub allow_generation_loss: bool,
 }
@@ -108,7 +109,7 @@ impl Update {
             Ok(())
         })?;
         let mut job = job.clone();
-        job.bbox = Some(self.bbox);
+        job.bbox = Some(self.bbox.clone());
         (job.min_zoom, job.max_zoom) = (Some(info.min_zoom), Some(info.max_zoom));
         job.tile_size = side as usize;
         job.retina = info.retina;
