@@ -69,7 +69,8 @@ pub struct CalcArgs {
     /// A raster whose grid the output has [default: the first input].
     #[arg(long, value_name = "FILE")]
     like: Option<PathBuf>,
-    /// How inputs on other grids are resampled: nearest, bilinear, cubic, cubicspline, lanczos, average, mode [default: nearest].
+    /// How inputs on other grids are resampled: nearest, bilinear, cubic, cubicspline, lanczos, average, mode, min, max, med, q1,
+    /// q3, sum, rms [default: nearest].
     #[arg(short, long, value_name = "METHOD")]
     resampling: Option<Resampling>,
     /// Take pixels of inputs of the same size one by one, whatever their georeferencing.
@@ -154,7 +155,8 @@ fn input_band(text: &str) -> Result<(String, usize), String> {
     parts.filter(|(_, band)| *band > 0).ok_or_else(|| "give NAME=BAND, as in A=2".to_owned())
 }
 
-fn nodata(text: &str) -> Result<Nodata, String> {
+/// A value for no data, or none.
+pub(super) fn nodata(text: &str) -> Result<Nodata, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "none" | "no" => Ok(Nodata::None),
         "nan" => Ok(Nodata::Value(f64::NAN)),
@@ -170,7 +172,8 @@ fn policy(text: &str) -> Result<NodataPolicy, String> {
     }
 }
 
-fn item(text: &str) -> Result<(String, String), String> {
+/// A metadata item.
+pub(super) fn item(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(key, _)| !key.is_empty());
     parts.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "give KEY=VALUE".to_owned())
 }

@@ -14,6 +14,7 @@ mod terrain;
 mod tile;
 mod validity;
 mod view;
+mod warp;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Command {
     Tile(Box<tile::TileArgs>),
     /// Compute with the bands of rasters, into one raster.
     Calc(Box<calc::CalcArgs>),
+    /// Bring rasters onto another grid, into one raster: reproject, resample, put together, cut out.
+    Warp(Box<warp::WarpArgs>),
     /// Copy a tile set into another container, checking every tile.
     Convert(convert::ConvertArgs),
     /// Say what tileloom sees in a raster and what `tile` would do with it.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Tile(args) => tile::run(args),
         Command::Calc(args) => calc::run(args),
+        Command::Warp(args) => warp::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Info(args) => info::run(args),
         Command::View(args) => view::run(args),

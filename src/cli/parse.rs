@@ -5,13 +5,20 @@ use std::ffi::OsString;
 use tileloom::grid::{Bounds, MAX_ZOOM};
 
 /// Single-dash options of GDAL's classic utilities and their names here.
-const GDAL_NAMES: [(&str, &str); 28] = [
+const GDAL_NAMES: [(&str, &str); 35] = [
     ("-s_srs", "--src-crs"),
     ("--s_srs", "--src-crs"),
     ("-a_srs", "--src-crs"),
     ("-a_ullr", "--a-ullr"),
     ("-srcnodata", "--src-nodata"),
+    ("-t_srs", "--dst-crs"),
     ("-te", "--te"),
+    ("-tr", "--tr"),
+    ("-ts", "--ts"),
+    ("-tap", "--tap"),
+    ("-ovr", "--ovr"),
+    ("-dstnodata", "--dst-nodata"),
+    ("-mo", "--mo"),
     ("-te_srs", "--bbox-crs"),
     ("-dstalpha", "--add-alpha"),
     ("-cutline", "--cutline"),

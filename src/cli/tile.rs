@@ -59,7 +59,7 @@ pub struct TileArgs {
     /// Highest zoom level [default: the one closest to the resolution of the finest input].
     #[arg(long, value_name = "LEVEL", conflicts_with = "zooms")]
     max_zoom: Option<u8>,
-    /// How the highest level is made: nearest, bilinear, cubic, cubicspline, lanczos, average, mode [default: cubic; nearest
+    /// How the highest level is made: nearest, bilinear, cubic, cubicspline, lanczos, average, mode, min, max, med, q1, q3, sum, rms [default: cubic; nearest
     /// for palettes and --categorical].
     #[arg(short, long, value_name = "METHOD")]
     resampling: Option<Resampling>,

@@ -4,4 +4,6 @@
 pub mod calc;
 pub mod convert;
 pub mod machine;
+mod recent;
 pub mod tile;
+pub mod warp;

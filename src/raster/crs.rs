@@ -75,6 +75,32 @@ impl Extent {
     }
 }
 
+/// The well-known text of a CRS.
+///
+/// # Errors
+/// GDAL's reason.
+pub(crate) fn wkt_of(definition: &str) -> Result<String, String> {
+    known(definition)?.to_wkt().map_err(|e| reason(&e))
+}
+
+/// The smallest box in a CRS around a box in another one, whose edges may be curved lines there.
+///
+/// # Errors
+/// GDAL's reason.
+pub(crate) fn box_between(b: &Bounds, from: &str, to: &str) -> Result<Bounds, String> {
+    let (from, to) = (known(from)?, known(to)?);
+    if from == to {
+        return Ok(*b);
+    }
+    let transform = CoordTransform::new(&from, &to).map_err(|e| reason(&e))?;
+    let [west, south, east, north] = transform
+        .transform_bounds(&[b.west, b.south, b.east, b.north], DENSITY)
+        .map_err(|e| format!("has no counterpart: {}", reason(&e)))?;
+    let found = Bounds { west, south, east, north };
+    let sound = [west, south, east, north].iter().all(|v| v.is_finite()) && west < east && south < north;
+    if sound { Ok(found) } else { Err("has no counterpart".to_owned()) }
+}
+
 /// The smallest box in degrees around a box in another CRS, whose edges may be curved lines there. The west of the result
 /// lies east of its east where it reaches across the antimeridian.
 ///
@@ -140,6 +166,13 @@ impl Plane {
             return Self::web_mercator();
         }
         Self { crs: set.crs.as_str().into(), world: set.world }
+    }
+
+    /// The plane of any CRS, which ends nowhere.
+    pub(crate) fn endless(wkt: &str) -> Self {
+        const FAR: f64 = 1e12;
+        let bounds = Bounds { west: -FAR, south: -FAR, east: FAR, north: FAR };
+        Self { crs: wkt.into(), world: World { bounds, round: false, sphere: false } }
     }
 
     /// The definition of its CRS.

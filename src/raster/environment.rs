@@ -44,25 +44,33 @@ pub fn prepare(settings: &[String], heard: impl Fn(&str) + Send + Sync + 'static
     Ok(())
 }
 
-/// How many files of a folder GDAL lists on this thread when it opens one of them, for as long as this value lives. The user's own
-/// setting stays in force.
-pub(super) struct ListingLimit(bool);
+/// A setting of GDAL on this thread, for as long as this value lives. The user's own setting stays in force.
+pub(super) struct LocalSetting(Option<&'static str>);
 
-impl ListingLimit {
-    const KEY: &'static str = "GDAL_READDIR_LIMIT_ON_OPEN";
+impl LocalSetting {
+    /// How many files of a folder GDAL lists when it opens one of them.
+    pub(super) fn listing_limit(files: usize) -> Self {
+        Self::new("GDAL_READDIR_LIMIT_ON_OPEN", &files.to_string())
+    }
 
-    pub(super) fn new(files: usize) -> Self {
-        let unset = gdal::config::get_config_option(Self::KEY, "").is_ok_and(|value| value.is_empty());
-        let set = || gdal::config::set_thread_local_config_option(Self::KEY, &files.to_string());
-        Self(unset && set().is_ok())
+    /// Positions that do not lead back to where they came from have no counterpart: of a globe that is seen from one side, the
+    /// other has none.
+    pub(super) fn checked_both_ways() -> Self {
+        Self::new("CHECK_WITH_INVERT_PROJ", "TRUE")
+    }
+
+    fn new(key: &'static str, value: &str) -> Self {
+        let unset = gdal::config::get_config_option(key, "").is_ok_and(|value| value.is_empty());
+        let set = || gdal::config::set_thread_local_config_option(key, value).is_ok();
+        Self((unset && set()).then_some(key))
     }
 }
 
-impl Drop for ListingLimit {
+impl Drop for LocalSetting {
     fn drop(&mut self) {
-        if self.0 {
-            // Clearing a setting cannot fail; if it did, listing would stay short.
-            let _ = gdal::config::clear_thread_local_config_option(Self::KEY);
+        if let Some(key) = self.0 {
+            // Clearing a setting cannot fail; if it did, it would stay in force.
+            let _ = gdal::config::clear_thread_local_config_option(key);
         }
     }
 }

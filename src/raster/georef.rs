@@ -9,6 +9,7 @@ use gdal::{Dataset, Metadata};
 use serde::Serialize;
 
 use super::crs::Plane;
+use super::environment::LocalSetting;
 use super::frame::{Affine, Frame, determinant};
 use super::raw::Transformer;
 use super::{SourceSpec, reason};
@@ -82,6 +83,14 @@ impl Georeferencing {
         };
         let mut georeferencing = Self { method, crs: None, wkt: None, geotransform };
         georeferencing.set_crs(srs.as_ref());
+        georeferencing
+    }
+
+    /// A geotransform in a CRS, as well-known text.
+    pub(crate) fn affine(wkt: &str, geotransform: [f64; 6]) -> Self {
+        let mut georeferencing =
+            Self { method: Method::Affine, crs: None, wkt: None, geotransform: Some(geotransform) };
+        georeferencing.set_crs(SpatialRef::from_definition(wkt).ok().as_ref());
         georeferencing
     }
 
@@ -303,6 +312,44 @@ fn transformer(
     Transformer::new(dataset, &options).map_err(|e| format!("cannot be transformed to {}: {e}", plane.name()))
 }
 
+/// The transformation from the pixels of a raster to coordinates of any CRS.
+fn onto(
+    spec: &SourceSpec,
+    georef: &Georeferencing,
+    size: Size,
+    definition: &str,
+) -> Result<Transformer, String> {
+    let dataset = match Frame::of(georef, size) {
+        Some(frame) => frame.dataset()?,
+        None => spec.open_dataset(None)?,
+    };
+    let mut options = vec![("DST_SRS", definition)];
+    if spec.src_crs.is_some() {
+        options.push(("SRC_SRS", georef.wkt.as_deref().unwrap_or_default()));
+    }
+    Transformer::new(dataset, &options)
+        .map_err(|e| format!("cannot be transformed to the coordinate reference system asked for: {e}"))
+}
+
+/// The grid in a CRS that keeps the resolution of a raster and holds all of it, as `gdalwarp` chooses it: its geotransform and size.
+/// `checked` takes positions that do not lead back to where they came from for none.
+///
+/// # Errors
+/// GDAL's reason.
+pub(crate) fn suggested(
+    spec: &SourceSpec,
+    georef: &Georeferencing,
+    size: Size,
+    definition: &str,
+    checked: bool,
+) -> Result<([f64; 6], Size), String> {
+    let _setting = checked.then(LocalSetting::checked_both_ways);
+    let (geotransform, (columns, rows)) = onto(spec, georef, size, definition)?
+        .suggested()
+        .map_err(|e| format!("has no place in the coordinate reference system asked for: {e}"))?;
+    Ok((geotransform, Size::new(columns, rows)))
+}
+
 impl Locator {
     /// Builds the transformation for a raster.
     ///
@@ -335,17 +382,7 @@ impl Locator {
         size: Size,
         definition: &str,
     ) -> Result<Self, String> {
-        let dataset = match Frame::of(georef, size) {
-            Some(frame) => frame.dataset()?,
-            None => spec.open_dataset(None)?,
-        };
-        let mut options = vec![("DST_SRS", definition)];
-        if spec.src_crs.is_some() {
-            options.push(("SRC_SRS", georef.wkt.as_deref().unwrap_or_default()));
-        }
-        let transformer = Transformer::new(dataset, &options).map_err(|e| {
-            format!("cannot be transformed to the coordinate reference system asked for: {e}")
-        })?;
+        let transformer = onto(spec, georef, size, definition)?;
         Ok(Self {
             transformer: Some(Rc::new(RefCell::new(transformer))),
             shift: None,

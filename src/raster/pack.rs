@@ -45,7 +45,7 @@ pub struct Packing {
 }
 
 /// Options of GDAL's driver that the structure of the file takes care of, or that are honoured here.
-const UNDERSTOOD: [&str; 12] = [
+const UNDERSTOOD: [&str; 14] = [
     "COMPRESS",
     "PREDICTOR",
     "ZLEVEL",
@@ -58,6 +58,8 @@ const UNDERSTOOD: [&str; 12] = [
     "PROFILE",
     "GEOTIFF_VERSION",
     "GEOTIFF_KEYS_FLAVOR",
+    "ALPHA",
+    "PHOTOMETRIC",
 ];
 
 /// What was packed of a window.
@@ -92,6 +94,10 @@ impl Packing {
         }
         let of = |key: &str| pairs.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
         let side = |key: &str| of(key).map_or(Some(256), |v| v.parse::<usize>().ok().filter(|n| *n > 0));
+        // Others change what is stored.
+        if !of("PHOTOMETRIC").is_none_or(|p| ["RGB", "MINISBLACK"].contains(&p)) {
+            return None;
+        }
         let compression = match of("COMPRESS") {
             None | Some("NONE") => Compression::None,
             Some("DEFLATE") => Compression::Deflate,

@@ -345,7 +345,7 @@ pub(super) fn listen<R>(call: impl FnOnce() -> R) -> (R, Vec<Message>) {
 /// GDAL's general image transformer, together with the dataset it reads.
 pub(super) struct Transformer {
     handle: *mut c_void,
-    _dataset: Dataset,
+    dataset: Dataset,
     _not_send: PhantomData<*mut ()>,
 }
 
@@ -372,7 +372,7 @@ impl Transformer {
         if handle.is_null() {
             return Err(last_error());
         }
-        Ok(Self { handle, _dataset: dataset, _not_send: PhantomData })
+        Ok(Self { handle, dataset, _not_send: PhantomData })
     }
 
     /// Transforms points in place, from coordinates to pixels with `to_source`, else from pixels to
@@ -397,6 +397,38 @@ impl Transformer {
             if ok[i] == 0 || !xs[i].is_finite() || !ys[i].is_finite() {
                 (xs[i], ys[i]) = (f64::NAN, f64::NAN);
             }
+        }
+    }
+}
+
+impl Transformer {
+    /// The grid in the coordinates that keeps the resolution of the dataset and holds all of it: its geotransform, columns and rows.
+    ///
+    /// # Errors
+    /// GDAL's reason.
+    pub(super) fn suggested(&mut self) -> Result<([f64; 6], (usize, usize)), String> {
+        let (mut geotransform, mut extent) = ([0.0; 6], [0.0; 4]);
+        let (mut columns, mut rows): (c_int, c_int) = (0, 0);
+        // SAFETY: the handle is live and was made for this dataset by the function that belongs to the transformer named here; the
+        // arrays have the lengths that GDAL documents.
+        let result = unsafe {
+            gdal_sys::CPLErrorReset();
+            gdal_sys::GDALSuggestedWarpOutput2(
+                self.dataset.c_dataset(),
+                Some(gdal_sys::GDALGenImgProjTransform),
+                self.handle,
+                geotransform.as_mut_ptr(),
+                &raw mut columns,
+                &raw mut rows,
+                extent.as_mut_ptr(),
+                0,
+            )
+        };
+        match (usize::try_from(columns), usize::try_from(rows)) {
+            (Ok(columns), Ok(rows)) if result == CPLErr::CE_None && columns > 0 && rows > 0 => {
+                Ok((geotransform, (columns, rows)))
+            }
+            _ => Err(last_error()),
         }
     }
 }

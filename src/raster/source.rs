@@ -9,9 +9,10 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use super::blocks::{Blocks, Pixels, Wanted, Workspace};
 use super::crs::Plane;
 use super::describe::MaskKind;
+use super::environment::LocalSetting;
 use super::predictor::Stored;
 use super::validity::{clear_nodata, nodata_as, plane};
-use super::{Description, Georeferencing, Locator, environment, raw, reason, retry};
+use super::{Description, Georeferencing, Locator, raw, reason, retry};
 use crate::block::{Block, Sample, SampleType, Validity, interleaved_array};
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
@@ -59,8 +60,8 @@ impl SourceSpec {
 
     /// GDAL lists the folder to find files that belong to this one, some of them when they are first asked for. A request to a server is
     /// dearer than a list.
-    fn listing_limit(&self) -> Option<environment::ListingLimit> {
-        (!self.is_remote()).then(|| environment::ListingLimit::new(MOST_NEIGHBOURS))
+    fn listing_limit(&self) -> Option<LocalSetting> {
+        (!self.is_remote()).then(|| LocalSetting::listing_limit(MOST_NEIGHBOURS))
     }
 
     /// Whether what is read of it may have to come over a network.

@@ -191,6 +191,14 @@ fn interpolate(step: usize, nodes: &[Position], line: usize, xs: &mut [f64; CELL
     }
 }
 
+/// The smallest window around another that coordinate grids can have.
+pub fn whole_cells(window: &Window) -> Window {
+    let side = 2 * CELL as i64;
+    let down = |v: i64| v.div_euclid(side) * side;
+    let up = |v: i64| down(v + side - 1);
+    Window::from_edges(down(window.x), down(window.y), up(window.right()), up(window.bottom()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

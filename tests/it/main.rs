@@ -20,3 +20,4 @@ mod tile;
 mod validity;
 mod values;
 mod view;
+mod warp;

@@ -75,7 +75,9 @@ fn for_each(faults: &[Answer], work: impl Fn(Answer) + Sync) {
     std::thread::scope(|scope| {
         let work = &work;
         let threads: Vec<_> = faults.iter().map(|fault| scope.spawn(move || work(*fault))).collect();
-        threads.into_iter().for_each(|t| t.join().expect("each fault is met"));
+        for thread in threads {
+            thread.join().expect("each fault is met");
+        }
     });
 }
 

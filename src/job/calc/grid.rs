@@ -124,7 +124,7 @@ impl Grid {
 }
 
 /// The way from the pixels of the grid to those of an input, for the thread that made it.
-pub(super) struct Way {
+pub(in crate::job) struct Way {
     /// From pixels of the grid to coordinates.
     forward: [f64; 6],
     back: Back,
@@ -208,7 +208,7 @@ fn apply(g: &[f64; 6], p: Position) -> Position {
 }
 
 /// The geotransform that leads back.
-fn inverse(g: &[f64; 6]) -> Option<[f64; 6]> {
+pub(in crate::job) fn inverse(g: &[f64; 6]) -> Option<[f64; 6]> {
     let determinant = g[1] * g[5] - g[2] * g[4];
     if !determinant.is_normal() {
         return None;

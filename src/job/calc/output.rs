@@ -162,8 +162,21 @@ impl Storage {
     /// # Errors
     /// [`Error::Usage`] for formats that cannot be written so, and options they do not know.
     pub(super) fn new(job: &CalcJob, form: Form, size: Size, bands: usize) -> Result<Self> {
-        let driver = check_driver(&job.driver, form.sample_type)?;
-        let mut options = job.creation_options.clone();
+        Self::of(&job.driver, job.creation_options.clone(), form.sample_type, size, bands)
+    }
+
+    /// What a driver and creation options ask for, with what goes without saying.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub(in crate::job) fn of(
+        driver: &str,
+        mut options: Vec<String>,
+        sample_type: SampleType,
+        size: Size,
+        bands: usize,
+    ) -> Result<Self> {
+        let driver = check_driver(driver, sample_type)?;
         crate::raster::check_creation_options(&driver, &options)?;
         let of = |options: &[String], key: &str| {
             let own =
@@ -198,13 +211,13 @@ impl Storage {
         }
         let predicts = ["DEFLATE", "LZW", "ZSTD"].contains(&packed);
         if predicts && of(&options, "PREDICTOR").is_none() && of(&options, "NBITS").is_none() {
-            let float = matches!(form.sample_type, SampleType::F32 | SampleType::F64);
+            let float = matches!(sample_type, SampleType::F32 | SampleType::F64);
             options.push(format!("PREDICTOR={}", if float { 3 } else { 2 }));
         }
         let tiled = of(&options, "TILED").is_some_and(|v| ["YES", "TRUE", "ON", "1"].contains(&v.as_str()));
         let side = |key: &str| given(&options, key).unwrap_or(256);
         let block = tiled.then(|| Size::new(side("BLOCKXSIZE"), side("BLOCKYSIZE")));
-        let packing = Packing::new(size, bands, form.sample_type, &options);
+        let packing = Packing::new(size, bands, sample_type, &options);
         Ok(Self { driver, options, block, packing, lossy })
     }
 }

@@ -9,6 +9,7 @@ use crate::block::{Assembly, Block, Validity, interleaved_slice};
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, PixelGrid, TileCoord, World};
+use crate::job::recent::Recent;
 use crate::raster::chunks::{ChunkCache, ChunkKey};
 use crate::raster::crs::Plane;
 use crate::raster::{Locator, Locators, Source, Workspace};
@@ -42,35 +43,6 @@ pub struct Weft {
     pub metatile: TileCoord,
     /// Pixels of the inputs in the order they are laid over each other.
     pub strands: Vec<Strand>,
-}
-
-/// What was used last, of things that are opened when they are needed; the one used longest ago is closed when there are many.
-struct Recent<V> {
-    limit: usize,
-    clock: u64,
-    open: Vec<(usize, u64, V)>,
-}
-
-impl<V> Recent<V> {
-    fn new(limit: usize) -> Self {
-        Self { limit, clock: 0, open: Vec::new() }
-    }
-
-    fn get(&mut self, number: usize, make: impl FnOnce() -> Result<V>) -> Result<&mut V> {
-        self.clock += 1;
-        let found = self.open.iter().position(|(n, ..)| *n == number);
-        if found.is_none() {
-            let oldest = self.open.iter().enumerate().min_by_key(|(_, (_, used, _))| *used);
-            if let Some((oldest, _)) = oldest.filter(|_| self.open.len() >= self.limit) {
-                self.open.swap_remove(oldest);
-            }
-            self.open.push((number, 0, make()?));
-        }
-        let found = found.unwrap_or(self.open.len() - 1);
-        let (_, used, value) = &mut self.open[found];
-        *used = self.clock;
-        Ok(value)
-    }
 }
 
 /// The way to an input's pixels, and their look.

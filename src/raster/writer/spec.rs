@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use gdal::cpl::CslStringList;
+use gdal::raster::{ColorEntry, ColorTable, PaletteInterpretation, RgbaEntry};
 use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags, Metadata};
 
 use crate::block::{Sample, SampleType};
+use crate::encode::Rgba;
 use crate::error::{Error, Result};
 use crate::raster::pack::Packing;
 use crate::raster::validity::nodata_as;
@@ -34,6 +36,8 @@ pub struct DatasetSpec {
     pub nodata: Option<f64>,
     /// Names of the bands, in their order; default none.
     pub band_names: Vec<Option<String>>,
+    /// Colour table of the first band; default none.
+    pub palette: Option<Vec<Rgba>>,
     /// Metadata items: names and values; default none.
     pub metadata: Vec<(String, String)>,
     /// Whether blocks are written in the order of their place, row by row, so that the bytes of the file do not depend on the
@@ -105,6 +109,7 @@ impl DatasetSpec {
             wkt: None,
             nodata: None,
             band_names: Vec::new(),
+            palette: None,
             metadata: Vec::new(),
             ordered: false,
             overviews: None,
@@ -123,6 +128,10 @@ impl DatasetSpec {
     pub(super) fn check(&self) -> Result<()> {
         if self.size.area() == 0 || self.bands == 0 {
             return Err(Error::Usage("a raster without pixels cannot be written".to_owned()));
+        }
+        if let Some(overviews) = self.overviews.as_ref().filter(|o| o.resampling.is_statistic()) {
+            let method = overviews.resampling;
+            return Err(Error::Usage(format!("--overview-resampling {method}: GDAL makes no overviews so")));
         }
         match self.creation_options.iter().find(|o| o.find('=').is_none_or(|at| at == 0)) {
             Some(option) => Err(Error::Usage(format!("creation option '{option}': give KEY=VALUE"))),
@@ -156,6 +165,14 @@ impl DatasetSpec {
                 let mut band = dataset.rasterband(band).map_err(|e| reason(&e))?;
                 band.set_no_data_value(self.nodata).map_err(|e| reason(&e))?;
             }
+        }
+        if let Some(palette) = &self.palette {
+            let mut table = ColorTable::new(PaletteInterpretation::Rgba);
+            for (number, colour) in palette.iter().enumerate() {
+                let [r, g, b, a] = colour.map(i16::from);
+                table.set_color_entry(number as u16, &ColorEntry::Rgba(RgbaEntry { r, g, b, a }));
+            }
+            dataset.rasterband(1).map_err(|e| reason(&e))?.set_color_table(&table);
         }
         for (name, value) in &self.metadata {
             dataset.set_metadata_item(name, value, "").map_err(|e| reason(&e))?;

@@ -8,7 +8,7 @@ use super::{CoordGrid, Edges, SNAP, Window};
 use crate::warp::exclusion::{Exclusion, Tally};
 
 /// The pixels of an axis under the box of `scale` around a position, each with the part of it that is under the box.
-fn parts(position: f64, scale: f64, origin: i64, len: usize, parts: &mut Vec<(usize, f64)>) {
+pub(super) fn parts(position: f64, scale: f64, origin: i64, len: usize, parts: &mut Vec<(usize, f64)>) {
     parts.clear();
     let position = position - origin as f64;
     let (low, high) = (position - scale / 2.0, position + scale / 2.0);

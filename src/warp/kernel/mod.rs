@@ -23,6 +23,8 @@
 //! - A position within [`SNAP`] left of or above a pixel's edge belongs to the pixel beyond, so that noise
 //!   does not decide where positions fall on edges exactly; GDAL's tolerance is 1e-10.
 //!
+//! The least, the greatest, the sum and so on are taken over the same footprint.
+//!
 //! A result depends on the absolute target pixel and the source alone, not on the window that asked:
 //! neighbouring tiles have no seams. Sums are 32-bit floats for 8- and 16-bit samples and doubles for all
 //! others; unsigned bytes in pixels of three or four bands under 2 × 2 or 4 × 4 taps are summed in
@@ -35,6 +37,7 @@ mod fixed;
 mod patch;
 mod pick;
 mod pixel;
+mod rank;
 mod source;
 mod sums;
 #[cfg(test)]
@@ -183,6 +186,7 @@ fn warp_samples<T: Pixel>(
     match method {
         Resampling::Nearest => pick::nearest(level, &source, grid, piece, edges, rows),
         Resampling::Mode => pick::mode(&source, grid, piece, edges, rows),
+        method if method.is_statistic() => rank::statistic(&source, grid, piece, method, edges, rows),
         _ => convolve::convolve(level, &source, grid, piece, method, edges, rows),
     }
     Ok(())

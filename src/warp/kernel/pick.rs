@@ -186,7 +186,7 @@ fn hardened(coverage: u8, edges: Edges) -> u8 {
 }
 
 /// The pixels of an axis that the box of `scale` around a position touches, at least the one that holds it.
-fn footprint(position: f64, scale: f64, origin: i64, len: usize) -> (usize, usize) {
+pub(super) fn footprint(position: f64, scale: f64, origin: i64, len: usize) -> (usize, usize) {
     let position = position - origin as f64;
     let holder = (position + SNAP).floor();
     let first = (position - scale / 2.0 + SNAP).floor().min(holder);

@@ -278,7 +278,7 @@ fn check<T: Pixel>(low: f64, high: f64, tolerance: f64) {
             let source = block::<T>(size, bands, holes, low, high, bands as u32);
             let grid = turned(&source, window, scale, turn);
             let edges = if holes == Holes::Soft { Edges::Soft } else { Edges::Hard };
-            for method in Resampling::ALL {
+            for method in Resampling::ALL.into_iter().filter(|m| !m.is_statistic()) {
                 check_pixels::<T>(&source, &grid, method, edges, tolerance);
             }
         }
@@ -382,7 +382,9 @@ fn constant<T: Pixel>(value: f64) {
                 }
             }
             let grid = turned(&source, window, scale, turn);
-            for method in Resampling::ALL {
+            // A sum of the same values is another one, and squares of doubles overflow.
+            let constant = |m: &Resampling| !matches!(m, Resampling::Sum | Resampling::Rms);
+            for method in Resampling::ALL.into_iter().filter(constant) {
                 let canvas = warped(&source, &grid, method, Edges::Soft);
                 for (p, values, coverage) in pixels(&canvas, &grid) {
                     // Doubles may be off by rounding of the weights' sum.

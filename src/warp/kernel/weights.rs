@@ -32,8 +32,8 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// The kernel of a method where a target pixel spans `scale` source pixels. Nearest and mode, which have no
-    /// weights, count as a footprint.
+    /// The kernel of a method where a target pixel spans `scale` source pixels. Nearest, mode and statistics, which have
+    /// no weights, count as a footprint.
     pub fn new(method: Resampling, scale: f32) -> Self {
         let scale = if scale.is_finite() && scale > 0.0 { scale.min(MAX_SCALE) } else { 1.0 };
         let shape = match method {
@@ -42,7 +42,15 @@ impl Axis {
             Resampling::CubicSpline => Shape::CubicSpline,
             Resampling::Lanczos => Shape::Lanczos,
             Resampling::Nearest => return Self { shape: Shape::Footprint, scale: 1.0, radius: 1 },
-            Resampling::Average | Resampling::Mode => {
+            Resampling::Average
+            | Resampling::Mode
+            | Resampling::Min
+            | Resampling::Max
+            | Resampling::Med
+            | Resampling::Q1
+            | Resampling::Q3
+            | Resampling::Sum
+            | Resampling::Rms => {
                 let scale = f64::from(scale);
                 return Self { shape: Shape::Footprint, scale, radius: (scale / 2.0 + 0.5).ceil() as usize };
             }
