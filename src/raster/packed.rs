@@ -8,15 +8,18 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::pack::Packing;
-use super::tiff::{self, ByteOrder, Table};
+use super::tiff::{self, ByteOrder, Extent, Table};
+use crate::pipeline::side_by_side;
 
 /// A file that blocks are appended to.
 pub(super) struct PackedFile {
     file: File,
     end: u64,
-    /// Offset and size of each block, by its number; zeros for those that were never written.
-    places: Vec<[u64; 2]>,
+    /// What is known of each block, by its number.
+    places: Places,
     /// Blocks of a band.
     blocks: usize,
     tables: [Table; 2],
@@ -50,7 +53,7 @@ impl PackedFile {
         Ok(Self {
             file,
             end,
-            places: vec![[0; 2]; count * planes],
+            places: Places { extents: vec![[0; 2]; count * planes], checksums: vec![0; count * planes] },
             blocks: count,
             tables: image.tables(),
             waiting: BTreeMap::new(),
@@ -75,19 +78,19 @@ impl PackedFile {
         Ok(())
     }
 
-    /// Writes what still waits, and says where all blocks are.
+    /// Writes what still waits, and says where all blocks are: in the file, and to hold the file against.
     ///
     /// # Errors
     /// Why that cannot be written.
-    pub fn finish(mut self) -> Result<(), String> {
+    pub fn finish(mut self) -> Result<Places, String> {
         while let Some((number, planes)) = self.waiting.pop_first() {
             self.append(number, &planes)?;
         }
         for (k, table) in self.tables.iter().enumerate() {
             let width = usize::from(table.bytes);
-            let mut numbers = Vec::with_capacity(self.places.len() * width);
-            for place in &self.places {
-                let bytes = place[k].to_le_bytes();
+            let mut numbers = Vec::with_capacity(self.places.extents.len() * width);
+            for extent in &self.places.extents {
+                let bytes = extent[k].to_le_bytes();
                 if bytes[width..].iter().any(|b| *b != 0) {
                     return Err("it becomes too large for a TIFF; give --co BIGTIFF=YES".to_owned());
                 }
@@ -95,7 +98,7 @@ impl PackedFile {
             }
             self.file.write_all_at(&numbers, table.at).map_err(|e| e.to_string())?;
         }
-        Ok(())
+        Ok(self.places)
     }
 
     fn append(&mut self, number: usize, planes: &[Vec<u8>]) -> Result<(), String> {
@@ -104,10 +107,62 @@ impl PackedFile {
             let offset = self.end.next_multiple_of(2);
             self.file.write_all_at(bytes, offset).map_err(|e| e.to_string())?;
             self.end = offset + bytes.len() as u64;
-            if let Some(place) = self.places.get_mut(plane * self.blocks + number) {
-                *place = [offset, bytes.len() as u64];
+            let place = plane * self.blocks + number;
+            if let (Some(extent), Some(checksum)) =
+                (self.places.extents.get_mut(place), self.places.checksums.get_mut(place))
+            {
+                (*extent, *checksum) = ([offset, bytes.len() as u64], xxh3_64(bytes));
             }
         }
         Ok(())
+    }
+}
+
+/// Blocks that are read back at a time.
+const BATCH: u64 = 64;
+
+/// Where the blocks of a file are, and what they hold.
+pub(super) struct Places {
+    /// Offset and size of each block, by its number; zeros for those that were never written.
+    extents: Vec<[u64; 2]>,
+    /// XXH3 of the bytes of each.
+    checksums: Vec<u64>,
+}
+
+impl Places {
+    /// Holds a file against what was written to it: the blocks that its own tags tell, and their bytes.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn verify(&self, path: &Path, threads: usize) -> Result<(), String> {
+        let file = File::open(path).map_err(|e| e.to_string())?;
+        let images = tiff::images(&file, false).ok_or("it reads back as no TIFF")?;
+        let image =
+            images.into_iter().next().flatten().ok_or("it reads back as a TIFF of an unknown kind")?;
+        let (size, count) = (image.blocks(), self.extents.len());
+        let one = |place: usize, bytes: &mut Vec<u8>| -> Result<(), String> {
+            let (plane, number) = (place / size.area(), place % size.area());
+            let (column, row) = (number % size.width, number / size.width);
+            let [offset, length] = self.extents[place];
+            let found = image.extent(&file, column, row, plane);
+            if found.is_none_or(|found| found != Extent { offset, bytes: length }) {
+                return Err(format!(
+                    "block {column}, {row} reads back from another place than it was written to"
+                ));
+            }
+            bytes.resize(length as usize, 0);
+            file.read_exact_at(bytes, offset)
+                .map_err(|e| format!("block {column}, {row} cannot be read back: {e}"))?;
+            if length > 0 && xxh3_64(bytes) != self.checksums[place] {
+                return Err(format!("block {column}, {row} reads back with other bytes than were written"));
+            }
+            Ok(())
+        };
+        let batch = |bytes: &mut Vec<u8>, k: u64| {
+            let first = (k * BATCH) as usize;
+            (first..count.min(first + BATCH as usize)).try_for_each(|place| one(place, bytes))
+        };
+        let batches = (count as u64).div_ceil(BATCH);
+        side_by_side(threads, batches, Vec::new, batch).map_err(|cause| cause.to_string())
     }
 }

@@ -87,7 +87,8 @@ impl Overviews {
 /// What is read back from a raster that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verification {
-    /// Every pixel, which must be the one that was written. For formats and options that keep pixels as they are.
+    /// Every pixel, which must be the one that was written: of blocks that GDAL has not packed by their bytes, and of some by
+    /// their pixels. For formats and options that keep pixels as they are.
     #[default]
     Pixels,
     /// Every pixel, whatever its value: for lossy compression.
