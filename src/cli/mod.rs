@@ -1,6 +1,7 @@
 //! The command line: flags become a job that is valid by construction; nothing of clap enters the library.
 
 mod calc;
+mod cog;
 mod convert;
 mod format;
 mod grid;
@@ -39,6 +40,8 @@ enum Command {
     Tile(Box<tile::TileArgs>),
     /// Compute with the bands of rasters, into one raster.
     Calc(Box<calc::CalcArgs>),
+    /// Turn rasters into a cloud-optimised GeoTIFF.
+    Cog(Box<cog::CogArgs>),
     /// Copy a tile set into another container, checking every tile.
     Convert(convert::ConvertArgs),
     /// Say what tileloom sees in a raster and what `tile` would do with it.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Tile(args) => tile::run(args),
         Command::Calc(args) => calc::run(args),
+        Command::Cog(args) => cog::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Info(args) => info::run(args),
         Command::View(args) => view::run(args),
