@@ -27,7 +27,7 @@ Creation options (--co), by the names of GDAL's COG driver:
   OVERVIEWS=AUTO|IGNORE_EXISTING|NONE   overviews are always made anew; those of the input are not read
   OVERVIEW_COUNT=N, OVERVIEW_RESAMPLING=METHOD, OVERVIEW_COMPRESS, OVERVIEW_QUALITY, OVERVIEW_PREDICTOR, MAX_Z_ERROR_OVERVIEW
   BIGTIFF=IF_NEEDED|IF_SAFER|YES|NO, SPARSE_OK=YES, STATISTICS=AUTO|YES|NO, NBITS=N, GEOTIFF_VERSION=1.0|1.1, NUM_THREADS=N
-  TILING_SCHEME=GoogleMapsCompatible, ZOOM_LEVEL=N, ALIGNED_LEVELS=N, WARP_RESAMPLING=METHOD, ADD_ALPHA=NO
+Those about another grid (TILING_SCHEME, TARGET_SRS, RES, EXTENT and what belongs to them) are refused: warp first.
 
 Examples:
   tileloom cog scene.tif cog.tif

@@ -96,23 +96,25 @@ pub fn structure(spec: &SourceSpec, key: &str) -> Result<Option<String>, String>
 }
 
 impl TemplateSpec {
-    /// The directory of such a file, of one block. For a smaller version of the raster it says what is true of that.
+    /// The directory of such a file, of one block, and whether it leaves something unsaid that has no place in a TIFF. For a smaller
+    /// version of the raster it says what is true of that.
     ///
     /// # Errors
     /// GDAL's reason, with the path of the source where that cannot be read.
-    pub fn directory(&self, overview: bool) -> Result<Directory, String> {
+    pub fn directory(&self, overview: bool) -> Result<(Directory, bool), String> {
         let made = || {
             let memory = self.in_memory(overview)?;
-            let bytes = self.written(&memory)?;
-            Directory::first(&bytes).ok_or_else(|| "GDAL has made no TIFF".to_owned())
+            let (bytes, beside) = self.written(&memory)?;
+            let directory = Directory::first(&bytes).ok_or_else(|| "GDAL has made no TIFF".to_owned())?;
+            Ok((directory, beside))
         };
-        let (made, _unsaid) = raw::listen(made);
-        let mut directory = made?;
+        let (made, _heard): (Result<_, String>, _) = raw::listen(made);
+        let (mut directory, beside) = made?;
         tag::PLACES.into_iter().for_each(|tag| directory.remove(tag));
         if !overview {
             self.add_items(&mut directory);
         }
-        Ok(directory)
+        Ok((directory, beside))
     }
 
     /// A dataset in memory that says all that is to be said.
@@ -223,8 +225,8 @@ impl TemplateSpec {
         Ok(())
     }
 
-    /// The bytes of the file that GDAL makes of a dataset.
-    fn written(&self, memory: &Dataset) -> Result<Vec<u8>, String> {
+    /// The bytes of the file that GDAL makes of a dataset, and whether it puts another one beside it.
+    fn written(&self, memory: &Dataset) -> Result<(Vec<u8>, bool), String> {
         let driver = DriverManager::get_driver_by_name("GTiff").map_err(|e| reason(&e))?;
         let mut options = CslStringList::new();
         let block = [
@@ -241,8 +243,8 @@ impl TemplateSpec {
         let closed = made.and_then(|made| made.close().map_err(|e| reason(&e)));
         let bytes = gdal::vsi::get_vsi_mem_file_bytes_owned(&name).map_err(|e| reason(&e));
         // What has no place in a TIFF, GDAL puts beside it.
-        let _ = gdal::vsi::unlink_mem_file(format!("{name}.aux.xml"));
-        closed.and(bytes)
+        let beside = gdal::vsi::unlink_mem_file(format!("{name}.aux.xml")).is_ok();
+        closed.and(bytes).map(|bytes| (bytes, beside))
     }
 
     /// Adds metadata that GDAL does not take from a dataset.

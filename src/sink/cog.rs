@@ -144,7 +144,7 @@ impl CogWriter {
             spec.image.statistics = statistics;
         }
         let unmade = |why: String| failed(claim.partial(), "cannot be made", &why);
-        let directories = directories(&spec).map_err(unmade)?;
+        let (directories, _) = directories(&spec).map_err(unmade)?;
         let layout = Layout::new(&spec, directories, spool.held()).map_err(unmade)?;
         let file = claim.create_partial()?;
         assemble(&claim, &file, &layout, &spool)?;
@@ -162,11 +162,11 @@ impl CogWriter {
     }
 }
 
-/// The directories of all levels, each with that of its mask, without what depends on the blocks.
-fn directories(spec: &CogSpec) -> Result<Vec<Directory>, String> {
+/// The directories of all levels, each with that of its mask, without what depends on the blocks; and whether they leave something unsaid.
+fn directories(spec: &CogSpec) -> Result<(Vec<Directory>, bool), String> {
     let mut all = Vec::new();
-    let image = spec.image.directory(false)?;
-    let overview = if spec.levels.len() > 1 { Some(spec.overview.directory(true)?) } else { None };
+    let (image, beside) = spec.image.directory(false)?;
+    let overview = if spec.levels.len() > 1 { Some(spec.overview.directory(true)?.0) } else { None };
     for (level, size) in spec.levels.iter().enumerate() {
         let reduced = level > 0;
         let mut directory = overview.as_ref().filter(|_| reduced).unwrap_or(&image).clone();
@@ -181,7 +181,7 @@ fn directories(spec: &CogSpec) -> Result<Vec<Directory>, String> {
             all.push(mask(*size, spec.block, reduced)?);
         }
     }
-    Ok(all)
+    Ok((all, beside))
 }
 
 /// The directory of a mask: one bit per pixel in DEFLATE, set where there is data.
@@ -270,12 +270,14 @@ fn verify(claim: &Claim, spec: &CogSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// Finds out whether GDAL can say what a file is to say.
+/// Finds out whether GDAL can say what a file is to say; `false` when something has no place in it.
 ///
 /// # Errors
 /// [`Error::Usage`] with GDAL's reason.
-pub fn try_out(spec: &CogSpec) -> Result<()> {
-    directories(spec).map(|_| ()).map_err(|why| Error::Usage(format!("GDAL cannot make such a file: {why}")))
+pub fn try_out(spec: &CogSpec) -> Result<bool> {
+    let made = directories(spec);
+    made.map(|(_, beside)| !beside)
+        .map_err(|why| Error::Usage(format!("GDAL cannot make such a file: {why}")))
 }
 
 impl Held {

@@ -4,6 +4,7 @@ use super::CogJob;
 use super::plan::{Budget, Layer, Plan};
 use crate::error::{Error, Result};
 use crate::job::tile::GDAL_CACHE;
+use crate::window::Size;
 
 /// Resident bytes of the program and the libraries it loads, before any pixel.
 const PROGRAM: usize = 64 << 20;
@@ -45,6 +46,25 @@ pub(super) fn share_out(plan: &Plan, job: &CogJob) -> Result<Budget> {
 fn index(plan: &Plan) -> usize {
     let blocks: usize = (0..plan.levels.len()).map(|level| plan.spec.blocks(level).area()).sum();
     blocks * if plan.spec.mask { 104 } else { 64 }
+}
+
+/// Refuses rasters of so many blocks that a mere list of them does not fit into memory.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub(super) fn check_index(levels: &[Size], block: usize, job: &CogJob) -> Result<()> {
+    const LISTED: usize = 104;
+    let blocks = |level: &Size| level.width.div_ceil(block).saturating_mul(level.height.div_ceil(block));
+    let all = levels.iter().map(blocks).fold(0usize, usize::saturating_add);
+    let bytes = all.saturating_mul(LISTED);
+    if bytes <= job.memory {
+        return Ok(());
+    }
+    Err(Error::Memory(format!(
+        "{all} blocks are too many to be listed in --memory {}M: larger blocks (--blocksize), or --memory {}M",
+        job.memory >> 20,
+        bytes.saturating_add(PROGRAM).div_ceil(1 << 20).saturating_mul(2)
+    )))
 }
 
 /// Bytes in flight of a metatile: its pixels as they are read, taken apart, reduced, put together, and packed.

@@ -103,21 +103,6 @@ pub struct Compression {
     pub predictor: Option<PredictorChoice>,
 }
 
-/// Where blocks lie on the ground.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub enum Tiling {
-    /// Where the pixels of the input lie.
-    #[default]
-    Own,
-    /// Pixels and blocks are those of a zoom level of Web Mercator.
-    WebMercator {
-        /// The zoom level; default the one closest to the resolution of the input.
-        zoom: Option<u8>,
-        /// How many levels, the image included, have blocks that are tiles; default all.
-        aligned: Option<usize>,
-    },
-}
-
 /// All options, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CogOptions {
@@ -135,16 +120,10 @@ pub struct CogOptions {
     pub overview_count: Option<usize>,
     /// How overviews are made; default average, mode for palettes.
     pub overview_resampling: Option<Resampling>,
-    /// How pixels are brought onto another grid.
-    pub warp_resampling: Option<Resampling>,
     /// Whether blocks without data are left out.
     pub sparse: bool,
     /// What is told of the values of bands.
     pub statistics: StatisticsChoice,
-    /// Where blocks lie on the ground.
-    pub tiling: Tiling,
-    /// Whether a band for opacity is added where pixels are brought onto another grid; default where nothing else tells.
-    pub add_alpha: bool,
     /// Bits of a sample that are stored.
     pub bits: Option<u32>,
     /// Threads that compute, if they are asked for in GDAL's way.
@@ -286,11 +265,8 @@ impl CogOptions {
             overviews: given.word("OVERVIEWS", &overviews)?.unwrap_or_default(),
             overview_count: given.number("OVERVIEW_COUNT", |n| *n <= 30, "0 to 30")?,
             overview_resampling: given.resampling("OVERVIEW_RESAMPLING")?.or(resampling),
-            warp_resampling: given.resampling("WARP_RESAMPLING")?.or(resampling),
             sparse: given.switch("SPARSE_OK")?.unwrap_or(false),
             statistics: given.word("STATISTICS", &statistics)?.unwrap_or_default(),
-            tiling: tiling(&given)?,
-            add_alpha: given.switch("ADD_ALPHA")?.unwrap_or(true),
             bits: given.number("NBITS", |n| (1..=31).contains(n), "1 to 31")?,
             threads,
             others: version.map(|version| format!("GEOTIFF_VERSION={version}")).into_iter().collect(),
@@ -301,10 +277,21 @@ impl CogOptions {
 
 /// Refuses what GDAL's driver does and this does not.
 fn refuse_others(given: &Given<'_>) -> Result<()> {
-    for name in ["TARGET_SRS", "RES", "EXTENT"] {
-        if given.get(name).is_some() {
-            let why = "pixels are kept as they are, or brought onto Web Mercator (--web-optimized); warp them first";
-            return Err(given.bad(name, why));
+    let custom = given.get("TILING_SCHEME").is_none_or(|value| value.eq_ignore_ascii_case("CUSTOM"));
+    let warping = [
+        "TARGET_SRS",
+        "RES",
+        "EXTENT",
+        "WARP_RESAMPLING",
+        "ADD_ALPHA",
+        "ZOOM_LEVEL",
+        "ZOOM_LEVEL_STRATEGY",
+        "ALIGNED_LEVELS",
+        "TILING_SCHEME",
+    ];
+    for name in warping {
+        if given.get(name).is_some() && !(name == "TILING_SCHEME" && custom) {
+            return Err(given.bad(name, "pixels stay on the grid they are on; warp them first (gdalwarp)"));
         }
     }
     if given.get("INTERLEAVE").is_some_and(|value| !value.eq_ignore_ascii_case("PIXEL")) {
@@ -316,30 +303,6 @@ fn refuse_others(given: &Given<'_>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn tiling(given: &Given<'_>) -> Result<Tiling> {
-    let scheme = given.get("TILING_SCHEME").filter(|value| !value.eq_ignore_ascii_case("CUSTOM"));
-    let of_scheme = ["ZOOM_LEVEL", "ZOOM_LEVEL_STRATEGY", "ALIGNED_LEVELS"];
-    match scheme {
-        None => match of_scheme.into_iter().find(|name| given.get(name).is_some()) {
-            Some(name) => Err(given.bad(name, "is about a TILING_SCHEME: give one, or --web-optimized")),
-            None => Ok(Tiling::Own),
-        },
-        Some(name)
-            if ["GoogleMapsCompatible", "WebMercatorQuad"].iter().any(|n| n.eq_ignore_ascii_case(name)) =>
-        {
-            if given.get("ZOOM_LEVEL_STRATEGY").is_some_and(|value| !value.eq_ignore_ascii_case("AUTO")) {
-                let why = "the zoom level closest to the input's resolution is taken: AUTO; give another by ZOOM_LEVEL";
-                return Err(given.bad("ZOOM_LEVEL_STRATEGY", why));
-            }
-            Ok(Tiling::WebMercator {
-                zoom: given.number("ZOOM_LEVEL", |n| *n <= 30, "0 to 30")?,
-                aligned: given.number("ALIGNED_LEVELS", |n| (1..=31).contains(n), "1 to 31")?,
-            })
-        }
-        Some(_) => Err(given.bad("TILING_SCHEME", "known are CUSTOM and GoogleMapsCompatible")),
-    }
 }
 
 /// How the image and its overviews are packed.

@@ -103,6 +103,7 @@ impl Plan {
         let mut guesses = options.guesses.clone();
         let mut notes = looked.notes.clone();
         let levels = levels(looked.size, &options);
+        budget::check_index(&levels, options.block, job)?;
         let sample_type = looked.sample_type;
         let grouping = grouping(&looked, job)?;
         let named = looked.palette || options.bits == Some(1);
@@ -153,7 +154,11 @@ impl Plan {
             guesses,
             notes,
         };
-        crate::sink::cog::try_out(&plan.spec)?;
+        if !crate::sink::cog::try_out(&plan.spec)? {
+            let text = "something that the input says of itself has no place in a GeoTIFF and is lost; GDAL would put it into an .aux.xml \
+                        beside it (an attribute table, names of categories, an unusual CRS)";
+            plan.notes.push(text.to_owned());
+        }
         plan.budget = budget::share_out(&plan, job)?;
         Ok(plan)
     }
