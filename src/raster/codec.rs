@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3};
 use super::ifd::{Directory, tag};
 use super::template::{name_in_memory, native_int8};
 use super::{Packing, raw, reason};
-use crate::block::{Block, Sample, SampleType, interleaved_slice};
+use crate::block::{Assembly, Block, Sample, SampleType, interleaved_slice};
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
 
@@ -42,6 +42,20 @@ impl Codec {
             None => Scheme::Gdal(all),
         };
         Self { block, bands, sample_type, scheme }
+    }
+
+    /// Finds out whether GDAL can pack samples of a type so, before any of them is read.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with GDAL's reason.
+    pub fn try_out(bands: usize, sample_type: SampleType, options: &[String]) -> Result<()> {
+        let side = Size::new(16, 16);
+        let codec = Self::new(side, bands, sample_type, options);
+        let Scheme::Gdal(options) = &codec.scheme else { return Ok(()) };
+        let pixels = Assembly::uncovered(side.window(), sample_type, bands).finish();
+        let pixels = pixels.ok_or_else(|| Error::Internal("a block without pixels".to_owned()))?;
+        let packed = codec.through_gdal(options, &pixels, (0, 0));
+        packed.map(|_| ()).map_err(|why| Error::Usage(format!("this GDAL cannot pack so: {why}")))
     }
 
     /// Whether blocks are packed without GDAL.

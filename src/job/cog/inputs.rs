@@ -236,7 +236,7 @@ fn grid(job: &CogJob, descriptions: &[Description]) -> Result<Grid> {
     let places = job.inputs.iter().zip(&frames).map(|(spec, frame)| {
         frames[0].place_of(frame).ok_or_else(|| {
             spec.error(format!(
-                "its pixels do not lie on the grid of '{}' (CRS, resolution and alignment): warp them onto one first",
+                "its pixels do not lie on the grid of '{}' (CRS, resolution and alignment): warp them onto one first (tileloom warp)",
                 job.inputs[0].path.display()
             ))
         })

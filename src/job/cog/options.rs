@@ -291,7 +291,9 @@ fn refuse_others(given: &Given<'_>) -> Result<()> {
     ];
     for name in warping {
         if given.get(name).is_some() && !(name == "TILING_SCHEME" && custom) {
-            return Err(given.bad(name, "pixels stay on the grid they are on; warp them first (gdalwarp)"));
+            return Err(
+                given.bad(name, "pixels stay on the grid they are on; warp them first (tileloom warp)")
+            );
         }
     }
     if given.get("INTERLEAVE").is_some_and(|value| !value.eq_ignore_ascii_case("PIXEL")) {

@@ -115,12 +115,16 @@ impl Plan {
                 }
                 method
             });
-        check_resampling(overview_resampling, options.block, levels.len() > 1)?;
+        if levels.len() > 1 {
+            check_resampling(overview_resampling, options.block, looked.palette)?;
+        }
         let codecs = Codecs { options: &options, looked: &looked, sample_type, named };
         let creation = codecs.creation(&mut guesses)?;
         let block = Size::new(options.block, options.block);
         let bands = looked.origins.len();
         let made = creation.clone().map(|list| Codec::new(block, bands, sample_type, &list));
+        let used = &creation[..levels.len().min(2)];
+        used.iter().try_for_each(|list| Codec::try_out(bands, sample_type, list))?;
         let spec = spec(&looked, &options, &levels, &grouping, creation, overview_resampling);
         let pyramid = pyramid(&levels, options.block, bands * sample_type.bytes())
             .ok_or_else(|| Error::Internal("a raster without blocks".to_owned()))?;
@@ -239,9 +243,15 @@ fn pyramid(levels: &[Size], block: usize, pixel: usize) -> Option<Pyramid> {
     Pyramid::of(vec![Cascade::new(count, 0, span, (columns, rows), &[all])?])
 }
 
-fn check_resampling(method: Resampling, block: usize, overviews: bool) -> Result<()> {
+fn check_resampling(method: Resampling, block: usize, palette: bool) -> Result<()> {
+    if palette && !matches!(method, Resampling::Nearest | Resampling::Mode) {
+        return Err(Error::Usage(format!(
+            "--overview-resampling {method}: samples are positions in a colour table, and what lies between two of them is another \
+             colour; give mode or nearest"
+        )));
+    }
     let local = matches!(method, Resampling::Average | Resampling::Nearest | Resampling::Mode);
-    if overviews && !local && !block.is_multiple_of(64) {
+    if !local && !block.is_multiple_of(64) {
         return Err(Error::Usage(format!(
             "--overview-resampling {method} needs blocks whose side is a multiple of 64; BLOCKSIZE={block} is none"
         )));
