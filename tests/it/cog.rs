@@ -1,5 +1,7 @@
 //! `tileloom cog` from end to end.
 
+mod validators;
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
