@@ -74,6 +74,9 @@ const STRUCTURE: [&str; 7] = [
 /// Domains that say where pixels lie.
 const PLACES: [&str; 2] = ["RPC", "GEOLOCATION"];
 
+/// The metadata of a domain.
+type Items<'a> = Box<dyn Fn(&str) -> Option<Vec<String>> + 'a>;
+
 /// Each file in memory has a name of its own.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -110,7 +113,9 @@ impl TemplateSpec {
         };
         let (made, _heard): (Result<_, String>, _) = raw::listen(made);
         let (mut directory, beside) = made?;
-        tag::PLACES.into_iter().for_each(|tag| directory.remove(tag));
+        for tag in tag::PLACES {
+            directory.remove(tag);
+        }
         if !overview {
             self.add_items(&mut directory);
         }
@@ -198,7 +203,7 @@ impl TemplateSpec {
         to: Option<usize>,
     ) -> Result<(), String> {
         let of_band = from.map(|n| source.rasterband(n).map_err(|e| reason(&e))).transpose()?;
-        let (mut domains, items): (_, Box<dyn Fn(&str) -> Option<Vec<String>>>) = match &of_band {
+        let (mut domains, items): (_, Items<'_>) = match &of_band {
             Some(band) => (band.metadata_domains(), Box::new(|domain| band.metadata_domain(domain))),
             None => (source.metadata_domains(), Box::new(|domain| source.metadata_domain(domain))),
         };
@@ -260,7 +265,7 @@ impl TemplateSpec {
         for (domain, name, value) in &self.items {
             let [domain, name, value] = [domain, name, value].map(|t| escaped(t));
             let domain = if domain.is_empty() { String::new() } else { format!(" domain=\"{domain}\"") };
-            text.push_str(&format!("  <Item name=\"{name}\"{domain}>{value}</Item>\n"));
+            text.extend(["  <Item name=\"", &name, "\"", &domain, ">", &value, "</Item>\n"]);
         }
         text.push_str(END);
         text.push('\n');

@@ -145,7 +145,7 @@ impl CogWriter {
         }
         let unmade = |why: String| failed(claim.partial(), "cannot be made", &why);
         let (directories, _) = directories(&spec).map_err(unmade)?;
-        let layout = Layout::new(&spec, directories, spool.held()).map_err(unmade)?;
+        let layout = Layout::new(&spec, &directories, spool.held()).map_err(unmade)?;
         let file = claim.create_partial()?;
         assemble(&claim, &file, &layout, &spool)?;
         let end = file.metadata().map_err(|e| failed(claim.partial(), "cannot be inspected", &e))?.len();
@@ -227,7 +227,7 @@ fn assemble(claim: &Claim, file: &File, layout: &Layout, spool: &BlockSpool) -> 
     let mut out = BufWriter::with_capacity(BUFFER, file);
     out.write_all(&layout.head()).map_err(unwritten)?;
     let mut bytes = Vec::new();
-    for held in layout.order(spool.held()) {
+    for held in layout::order(spool.held()) {
         spool.read(held, &mut bytes)?;
         let (samples, mask) = bytes.split_at(held.samples as usize);
         for part in [samples, mask].into_iter().filter(|part| !part.is_empty()) {

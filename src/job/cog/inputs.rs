@@ -16,6 +16,7 @@ use crate::raster::{Description, Frame, SourceSpec};
 use crate::window::{Size, Window};
 
 /// What was found out.
+#[allow(clippy::struct_excessive_bools)] // each tells of another thing
 pub(super) struct Looked {
     /// The inputs, later ones over earlier ones.
     pub layers: Vec<Layer>,
@@ -85,7 +86,7 @@ pub(super) fn look(job: &CogJob, options: &CogOptions) -> Result<Looked> {
     let gaps = !single && !covers(&places, size);
     let reads = Reads {
         // What a mask hides is hidden whatever its value; and where bands are looked at one by one, the whole pixel says nothing.
-        nodata: if (single && !joint) || (has_mask && single) { None } else { Some(nodata.clone()) },
+        nodata: if single && (has_mask || !joint) { None } else { Some(nodata.clone()) },
         selection: Selection { bands: bands.clone(), alpha: alpha_band, sample_type },
     };
     let layers: Vec<Layer> = job
@@ -95,11 +96,9 @@ pub(super) fn look(job: &CogJob, options: &CogOptions) -> Result<Looked> {
         .zip(places)
         .map(|((spec, description), place)| reads.layer(spec, description, place))
         .collect();
-    if mask {
-        // The mask says it all.
-        if job.add_mask && job.nodata == Nodata::Declared {
-            nodata.iter_mut().for_each(|n| *n = None);
-        }
+    // The mask says it all.
+    if job.add_mask && job.nodata == Nodata::Declared {
+        nodata.fill(None);
     }
     let alpha = alpha_band.and_then(|n| bands.iter().position(|b| *b == n));
     let bits = (first.bits < sample_type.bytes() as u32 * 8).then_some(first.bits);
@@ -188,12 +187,7 @@ fn union(a: SampleType, b: SampleType) -> SampleType {
     const ORDER: [SampleType; 8] = [U8, I8, U16, I16, U32, I32, F32, F64];
     let holds = |t: SampleType, v: SampleType| match (t, v) {
         _ if t == v => true,
-        (F64, _)
-        | (F32, U8 | I8 | U16 | I16)
-        | (I32, U8 | I8 | U16 | I16)
-        | (U32, U8 | U16)
-        | (I16, U8 | I8)
-        | (U16, U8) => true,
+        (F64, _) | (F32 | I32, U8 | I8 | U16 | I16) | (U32, U8 | U16) | (I16, U8 | I8) | (U16, U8) => true,
         _ => false,
     };
     ORDER.into_iter().find(|t| holds(*t, a) && holds(*t, b)).unwrap_or(F64)

@@ -334,7 +334,9 @@ impl Codecs<'_> {
                 .map_err(|e| Error::Usage(format!("this GDAL cannot pack so: {e}")))?;
         }
         let others = &options.others;
-        both.iter_mut().for_each(|list| list.retain(|o| o != "PREDICTOR=1"));
+        for list in &mut both {
+            list.retain(|o| o != "PREDICTOR=1");
+        }
         both[0].extend(others.iter().cloned());
         Ok(both)
     }

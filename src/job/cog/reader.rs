@@ -88,14 +88,13 @@ impl<'a> CogReader<'a> {
 
 fn source<'s>(sources: &'s mut Vec<(usize, Source)>, number: usize, layer: &Layer) -> Result<&'s Source> {
     let found = sources.iter().position(|(n, _)| *n == number);
-    let entry = match found {
-        Some(at) => sources.remove(at),
-        None => {
-            if sources.len() >= OPEN_INPUTS {
-                sources.remove(0);
-            }
-            (number, Source::open(&layer.spec, &layer.description, &layer.selection, None)?)
+    let entry = if let Some(at) = found {
+        sources.remove(at)
+    } else {
+        if sources.len() >= OPEN_INPUTS {
+            sources.remove(0);
         }
+        (number, Source::open(&layer.spec, &layer.description, &layer.selection, None)?)
     };
     if entry.1.size() != layer.description.size {
         return Err(layer.spec.error("changed while it was being read"));
@@ -116,7 +115,6 @@ fn is_whole(window: &Window, block: Size, raster: Size) -> bool {
 
 /// The same pixels, with what stands where there is no data.
 fn filled(mut block: Block, fill: &[f64]) -> Block {
-    let Validity::PerPixel(coverage) = &block.validity else { return block };
     fn put<T: Sample>(array: &mut ndarray::Array3<T>, coverage: &ndarray::Array2<u8>, fill: &[f64]) {
         let fill: Vec<T> = fill.iter().map(|v| T::from_f64(*v)).collect();
         let values = interleaved_slice_mut(array).unwrap_or_default();
@@ -126,6 +124,7 @@ fn filled(mut block: Block, fill: &[f64]) -> Block {
             }
         }
     }
+    let Validity::PerPixel(coverage) = &block.validity else { return block };
     for_samples!(&mut block.samples, array => put(array, coverage, fill));
     block
 }

@@ -26,12 +26,15 @@ enum Waiting<'a> {
     Margins(WideNursery<'a, Vec<Block>>),
 }
 
+/// A block of the image, by row and column, and what is known of the values of its bands.
+type BlockSums = ((usize, usize), Vec<BandSums>);
+
 /// Makes blocks of what was read. Shared by the threads of the pool.
 pub(super) struct Loom<'a> {
     plan: &'a Plan,
     waiting: Waiting<'a>,
     /// Of the blocks of the image, in the order they were made.
-    sums: Mutex<Vec<((usize, usize), Vec<BandSums>)>>,
+    sums: Mutex<Vec<BlockSums>>,
 }
 
 impl<'a> Loom<'a> {

@@ -43,14 +43,10 @@ impl Layout {
     ///
     /// # Errors
     /// For a file too large to be no `BigTIFF` when it must be none.
-    pub(super) fn new(
-        spec: &CogSpec,
-        directories: Vec<Directory>,
-        held: &[Vec<Held>],
-    ) -> Result<Self, String> {
+    pub(super) fn new(spec: &CogSpec, directories: &[Directory], held: &[Vec<Held>]) -> Result<Self, String> {
         const CLASSIC: u64 = u32::MAX as u64;
         const SAFE: u64 = 2_000_000_000;
-        let make = |big: bool| Self::laid_out(spec, directories.clone(), held, big);
+        let make = |big: bool| Self::laid_out(spec, directories.to_vec(), held, big);
         let safer = spec.big == BigTiff::IfSafer && spec.uncompressed() > SAFE;
         if spec.big == BigTiff::Yes || safer {
             return Ok(make(true));
@@ -175,11 +171,11 @@ impl Layout {
             }
         }
     }
+}
 
-    /// The blocks in the order of the file, without those that are left out.
-    pub(super) fn order<'a>(&self, held: &'a [Vec<Held>]) -> impl Iterator<Item = Held> + 'a {
-        held.iter().rev().flatten().copied().filter(|block| block.samples > 0)
-    }
+/// The blocks in the order of the file, without those that are left out.
+pub(super) fn order(held: &[Vec<Held>]) -> impl Iterator<Item = Held> + '_ {
+    held.iter().rev().flatten().copied().filter(|block| block.samples > 0)
 }
 
 /// The entries that say where blocks are: offset and size of each.
