@@ -1,6 +1,7 @@
 //! The command line: flags become a job that is valid by construction; nothing of clap enters the library.
 
 mod calc;
+mod cog;
 mod convert;
 mod format;
 mod grid;
@@ -42,6 +43,8 @@ enum Command {
     Calc(Box<calc::CalcArgs>),
     /// Bring rasters onto another grid, into one raster: reproject, resample, put together, cut out.
     Warp(Box<warp::WarpArgs>),
+    /// Turn rasters into a cloud-optimised GeoTIFF.
+    Cog(Box<cog::CogArgs>),
     /// Copy a tile set into another container, checking every tile.
     Convert(convert::ConvertArgs),
     /// Say what tileloom sees in a raster and what `tile` would do with it.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Tile(args) => tile::run(args),
         Command::Calc(args) => calc::run(args),
         Command::Warp(args) => warp::run(args),
+        Command::Cog(args) => cog::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Info(args) => info::run(args),
         Command::View(args) => view::run(args),

@@ -2,6 +2,7 @@
 
 mod blocks;
 pub mod chunks;
+pub mod codec;
 pub mod coverage;
 mod creation;
 pub mod crs;
@@ -10,6 +11,7 @@ pub mod describe;
 pub mod environment;
 pub mod frame;
 pub mod georef;
+pub mod ifd;
 pub mod inputs;
 mod pack;
 mod packed;
@@ -17,6 +19,7 @@ mod predictor;
 mod raw;
 mod retry;
 pub mod source;
+pub mod template;
 mod tiff;
 mod validity;
 pub mod writer;

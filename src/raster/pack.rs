@@ -147,6 +147,11 @@ impl Packing {
         Ok(Packed { window: block.window, checksum: checksum(&block.samples), blocks: self.blocks(block)? })
     }
 
+    /// The bytes of one block, of which a window holds all that lies in the raster.
+    pub(super) fn one(&self, block: &Block, place: (usize, usize)) -> Result<Vec<u8>> {
+        self.packed(block, place, 0)
+    }
+
     /// The packed blocks of a window.
     pub(super) fn blocks(&self, block: &Block) -> Result<Vec<PackedBlock>> {
         let window = block.window;
@@ -225,6 +230,15 @@ impl Packing {
             T::predict(&values, bands, self.predictor, &mut work.rows);
         }
     }
+}
+
+/// Bytes as a zlib stream with matches.
+pub(super) fn deflated(bytes: &[u8]) -> Result<Vec<u8>> {
+    WORK.with_borrow_mut(|work| {
+        work.rows.clear();
+        work.rows.extend_from_slice(bytes);
+        work.matched(0..bytes.len(), LEVEL)
+    })
 }
 
 thread_local! {

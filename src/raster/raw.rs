@@ -88,6 +88,46 @@ pub(super) fn file_list(dataset: &Dataset) -> Vec<String> {
     names
 }
 
+/// Replaces the metadata of a dataset, or of one of its bands (1-based), in a domain: `KEY=VALUE` each, or one whole XML document.
+///
+/// # Errors
+/// When there is no such band, or a text has a NUL in it.
+pub(super) fn set_metadata(
+    dataset: &Dataset,
+    band: Option<usize>,
+    domain: &str,
+    items: &[String],
+) -> Result<(), String> {
+    let mut texts = items.iter().map(|i| CString::new(i.as_str())).collect::<Result<Vec<_>, _>>();
+    let texts = texts.as_mut().map_err(|e| e.to_string())?;
+    let mut list: Vec<*mut c_char> = texts.iter().map(|t| t.as_ptr().cast_mut()).collect();
+    list.push(std::ptr::null_mut());
+    let domain = CString::new(domain).map_err(|e| e.to_string())?;
+    let band = band.map(|n| dataset.rasterband(n).map_err(|e| super::reason(&e))).transpose()?;
+    // SAFETY: the object is the open dataset or a band of it; the list ends with a null pointer, and its texts and the domain are
+    // NUL-terminated; they outlive the call, which copies them.
+    let result = unsafe {
+        let object = band.as_ref().map_or(dataset.c_dataset(), |b| b.c_rasterband());
+        gdal_sys::GDALSetMetadata(object, list.as_mut_ptr(), domain.as_ptr())
+    };
+    if result == CPLErr::CE_Failure { Err(last_error()) } else { Ok(()) }
+}
+
+/// Gives a band the colour table, the role among colours and the unit of a band of another dataset.
+pub(super) fn copy_look(from: &gdal::raster::RasterBand<'_>, to: &gdal::raster::RasterBand<'_>) {
+    // SAFETY: both bands borrow their open datasets; the table is null, or belongs to the first band and is copied; so is the unit,
+    // a NUL-terminated text.
+    unsafe {
+        let (from, to) = (from.c_rasterband(), to.c_rasterband());
+        let table = gdal_sys::GDALGetRasterColorTable(from);
+        if !table.is_null() {
+            gdal_sys::GDALSetRasterColorTable(to, table);
+        }
+        gdal_sys::GDALSetRasterColorInterpretation(to, gdal_sys::GDALGetRasterColorInterpretation(from));
+        gdal_sys::GDALSetRasterUnitType(to, gdal_sys::GDALGetRasterUnitType(from));
+    }
+}
+
 /// Reads `window` of the given bands (1-based) with one call, pixel-interleaved, as samples of type `T`.
 ///
 /// `window` lies inside the raster and `out` holds exactly its samples.

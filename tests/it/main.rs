@@ -3,6 +3,7 @@
 mod agreement;
 mod calc;
 mod cli;
+mod cog;
 mod common;
 mod containers;
 mod convert;

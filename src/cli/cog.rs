@@ -1,0 +1,287 @@
+//! `tileloom cog`.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use tileloom::job::calc::output::gdal_name;
+use tileloom::job::cog::{Budget, CogJob, Nodata, Plan, Report, dry_run, run as run_job};
+use tileloom::pipeline::Monitor;
+use tileloom::raster::{SourceSpec, inputs};
+use tileloom::resampling::Resampling;
+use tileloom::sink::Target;
+use tileloom::{Error, Result};
+
+use super::machine::MachineArgs;
+use super::progress::Progress;
+use super::tile::size;
+use super::{CommonArgs, json, note, print, signals};
+
+const HELP: &str = "\
+Creation options (--co), by the names of GDAL's COG driver:
+  COMPRESS=DEFLATE|LZW|ZSTD|LERC|LERC_DEFLATE|LERC_ZSTD|JPEG|WEBP|LZMA|NONE   how blocks are packed [default: DEFLATE]
+  LEVEL=N, QUALITY=1..100 (JPEG, WEBP; 100 is lossless WebP), MAX_Z_ERROR=E (LERC)
+  PREDICTOR=YES|NO|STANDARD|FLOATING_POINT   differences of samples [default: YES; NO for palettes]
+  BLOCKSIZE=N   side of a block [default: 512]
+  OVERVIEWS=AUTO|IGNORE_EXISTING|NONE   overviews are always made anew; those of the input are not read
+  OVERVIEW_COUNT=N, OVERVIEW_RESAMPLING=METHOD, OVERVIEW_COMPRESS, OVERVIEW_QUALITY, OVERVIEW_PREDICTOR, MAX_Z_ERROR_OVERVIEW
+  BIGTIFF=IF_NEEDED|IF_SAFER|YES|NO, SPARSE_OK=YES, STATISTICS=AUTO|YES|NO, NBITS=N, GEOTIFF_VERSION=1.0|1.1, NUM_THREADS=N
+Those about another grid (TILING_SCHEME, TARGET_SRS, RES, EXTENT and what belongs to them) are refused: warp first.
+
+Examples:
+  tileloom cog scene.tif cog.tif
+  tileloom cog scene.tif cog.tif --co COMPRESS=JPEG --co QUALITY=85
+  tileloom cog dem.tif cog.tif --co COMPRESS=ZSTD --co PREDICTOR=YES --overview-resampling bilinear
+  tileloom cog north.tif south.tif mosaic.tif --blocksize 256";
+
+/// Options of `cog`, as they are written.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+#[allow(clippy::struct_excessive_bools)] // they mirror flags
+#[allow(clippy::doc_markdown)] // the help shows the text as it stands
+pub struct CogArgs {
+    /// Rasters (anything GDAL reads), later ones over earlier ones, and the file to make. A folder stands for the rasters in it, quoted
+    /// patterns for the files they fit. All lie on one grid of pixels.
+    #[arg(required_unless_present = "output", value_name = "INPUT... OUTPUT")]
+    paths: Vec<PathBuf>,
+    /// The file to make; all other paths are inputs then.
+    #[arg(short, long, value_name = "OUTPUT")]
+    output: Option<PathBuf>,
+    /// Creation option of GDAL's COG driver; may be repeated.
+    #[arg(long = "co", alias = "creation-option", value_name = "KEY=VALUE")]
+    creation_options: Vec<String>,
+    /// The same as --co COMPRESS=...
+    #[arg(long, visible_alias = "cog-profile", short_alias = 'p', value_name = "METHOD")]
+    compress: Option<String>,
+    /// The same as --co BLOCKSIZE=...
+    #[arg(long, value_name = "PIXELS")]
+    blocksize: Option<usize>,
+    /// How overviews are made: nearest, bilinear, cubic, cubicspline, lanczos, average, mode [default: average; mode for palettes].
+    #[arg(short = 'r', long, visible_alias = "resampling", value_name = "METHOD")]
+    overview_resampling: Option<Resampling>,
+    /// How many overviews there are [default: as many as it takes until one fits a block].
+    #[arg(long, visible_alias = "overview-count", value_name = "N")]
+    overview_level: Option<usize>,
+    /// Bands to take, in this order [default: all].
+    #[arg(short = 'b', long, visible_alias = "bands", value_name = "N,N", value_delimiter = ',')]
+    bidx: Vec<usize>,
+    /// The value to declare for pixels without data; none declares none [default: what the first input declares].
+    #[arg(long, visible_alias = "a_nodata", value_name = "VALUE|none", value_parser = nodata, allow_hyphen_values = true)]
+    nodata: Option<Nodata>,
+    /// Tell by a mask where there is data, instead of nodata values or opacity.
+    #[arg(long, visible_alias = "mask")]
+    add_mask: bool,
+    /// Replace an existing file once the new one is complete.
+    #[arg(long)]
+    overwrite: bool,
+    /// Say what would be made, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Folder for temporary files [default: beside the output].
+    #[arg(long, value_name = "DIR")]
+    tmp_dir: Option<PathBuf>,
+    /// GDAL open option for all inputs; may be repeated.
+    #[arg(long = "oo", value_name = "KEY=VALUE")]
+    open_options: Vec<String>,
+    #[command(flatten)]
+    machine: MachineArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+fn nodata(text: &str) -> Result<Nodata, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "none" | "no" => Ok(Nodata::None),
+        "nan" => Ok(Nodata::Value(f64::NAN)),
+        number => number.parse().map(Nodata::Value).map_err(|_| "give a number, nan or none".to_owned()),
+    }
+}
+
+impl CogArgs {
+    /// The job the flags describe.
+    fn job(&self) -> Result<CogJob> {
+        let (words, output) = match (&self.output, &self.paths[..]) {
+            (Some(output), all) => (all, output),
+            (None, [words @ .., output]) => (words, output),
+            (None, []) => return Err(Error::Usage("give an output".to_owned())),
+        };
+        if words.is_empty() {
+            return Err(Error::Usage("give at least one input and an output".to_owned()));
+        }
+        let paths = inputs::expand(words.iter().map(PathBuf::as_path))?;
+        let spec =
+            |path| SourceSpec { path, open_options: self.open_options.clone(), ..SourceSpec::default() };
+        let target =
+            Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: self.tmp_dir.clone() };
+        let mut job = CogJob::new(paths.into_iter().map(spec).collect(), target);
+        job.creation_options.clone_from(&self.creation_options);
+        let flags = [
+            self.compress.as_ref().map(|c| format!("COMPRESS={}", c.to_ascii_uppercase())),
+            self.blocksize.map(|n| format!("BLOCKSIZE={n}")),
+            self.overview_level.map(|n| format!("OVERVIEW_COUNT={n}")),
+        ];
+        job.creation_options.extend(flags.into_iter().flatten());
+        job.overview_resampling = self.overview_resampling;
+        job.bands.clone_from(&self.bidx);
+        job.nodata = self.nodata.unwrap_or_default();
+        job.add_mask = self.add_mask;
+        let asked = tileloom::job::cog::CogOptions::new(&job.creation_options)?.threads;
+        job.threads = asked.unwrap_or(job.threads);
+        self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;
+        job.validate()?;
+        Ok(job)
+    }
+}
+
+/// Runs `tileloom cog`.
+pub fn run(args: &CogArgs) -> Result<()> {
+    args.common.apply()?;
+    let job = args.job()?;
+    if args.dry_run {
+        let plan = dry_run(&job)?;
+        let preview = Preview::new(&job, &plan);
+        return print(&if args.common.json { json(&preview)? } else { preview.text() });
+    }
+    let monitor = Monitor::new();
+    signals::cancel_on_signal(&monitor);
+    let mode = args.machine.mode(args.common.quiet);
+    let mut display = None;
+    let result = run_job(&job, &monitor, |plan, total| {
+        if !args.common.quiet {
+            plan.notes.iter().for_each(|text| note(&format!("note: {text}")));
+        }
+        display = Some(Progress::start(mode, &monitor, total));
+    });
+    drop(display);
+    let report = result?;
+    if args.common.json {
+        print(&json(&report)?)
+    } else if args.common.quiet {
+        Ok(())
+    } else {
+        print(&text(&report, args.machine.stats))
+    }
+}
+
+/// What `--dry-run` has to say.
+#[derive(Debug, Serialize)]
+struct Preview<'a> {
+    output: &'a PathBuf,
+    size: [usize; 2],
+    bands: usize,
+    #[serde(rename = "type")]
+    sample_type: &'static str,
+    overviews: Vec<[usize; 2]>,
+    overview_resampling: &'static str,
+    block: usize,
+    packing: &'a [String],
+    mask: bool,
+    /// Bytes of the samples of all levels, before compression; there may be as many in the temporary file.
+    bytes: u64,
+    guesses: &'a [String],
+    notes: &'a [String],
+    memory: Budget,
+    readers: usize,
+    threads: usize,
+}
+
+impl<'a> Preview<'a> {
+    fn new(job: &'a CogJob, plan: &'a Plan) -> Self {
+        let pixel = plan.bands() * plan.sample_type().bytes();
+        let sides: Vec<[usize; 2]> = plan.levels.iter().map(|l| [l.width, l.height]).collect();
+        Self {
+            output: &job.target.path,
+            size: sides[0],
+            bands: plan.bands(),
+            sample_type: gdal_name(plan.sample_type()),
+            overviews: sides[1..].to_vec(),
+            overview_resampling: plan.overview_resampling.name(),
+            block: plan.block,
+            packing: plan.creation(),
+            mask: plan.spec.mask,
+            bytes: plan.levels.iter().map(|l| (l.area() * pixel) as u64).sum(),
+            guesses: &plan.guesses,
+            notes: &plan.notes,
+            memory: plan.budget,
+            readers: job.readers,
+            threads: job.threads,
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut t = String::new();
+        let [width, height] = self.size;
+        let _ = writeln!(
+            t,
+            "{}: {width} × {height} pixels, {} × {}{}, {} before compression",
+            self.output.display(),
+            self.bands,
+            self.sample_type,
+            if self.mask { ", a mask" } else { "" },
+            size(self.bytes)
+        );
+        overviews(&mut t, &self.overviews, self.overview_resampling);
+        let _ = writeln!(t, "blocks of {0} × {0} pixels, {1}", self.block, self.packing.join(" "));
+        let m = &self.memory;
+        let _ = writeln!(
+            t,
+            "{} of memory, {} threads, {} readers",
+            size((m.fixed + m.pyramid + m.chunks + m.in_flight) as u64),
+            self.threads,
+            self.readers
+        );
+        told(&mut t, self.guesses, self.notes);
+        t
+    }
+}
+
+fn overviews(t: &mut String, sizes: &[[usize; 2]], method: &str) {
+    if sizes.is_empty() {
+        let _ = writeln!(t, "no overviews");
+        return;
+    }
+    let sizes: Vec<String> = sizes.iter().map(|[width, height]| format!("{width}×{height}")).collect();
+    let _ = writeln!(t, "overviews {} by {method}", sizes.join(", "));
+}
+
+fn told(t: &mut String, guesses: &[String], notes: &[String]) {
+    for guess in guesses {
+        let _ = writeln!(t, "chosen: {guess}");
+    }
+    for text in notes {
+        let _ = writeln!(t, "note: {text}");
+    }
+}
+
+fn text(report: &Report, stats: bool) -> String {
+    let mut t = String::new();
+    let [width, height] = report.size;
+    let _ = writeln!(
+        t,
+        "{}: {width} × {height} pixels, {} × {}{}, {}",
+        report.output.display(),
+        report.bands,
+        report.sample_type,
+        if report.mask { ", a mask" } else { "" },
+        size(report.bytes)
+    );
+    overviews(&mut t, &report.overviews, report.overview_resampling);
+    if report.empty > 0 {
+        let _ = writeln!(
+            t,
+            "{} of {} blocks left out, as they hold no data",
+            report.empty,
+            report.empty + report.blocks
+        );
+    }
+    told(&mut t, &report.guesses, &[]);
+    let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
+    if stats {
+        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
+        let _ = writeln!(t, "{}", report.stats);
+    } else {
+        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
+    }
+    t
+}

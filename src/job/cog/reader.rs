@@ -1,0 +1,130 @@
+//! The reading stage: the pixels of a metatile, all bands as they are stored.
+
+use super::plan::{Layer, Plan};
+use crate::block::{Assembly, Block, Sample, Validity, interleaved_slice_mut};
+use crate::error::{Error, Result};
+use crate::grid::TileCoord;
+use crate::raster::chunks::{ChunkCache, ChunkKey};
+use crate::raster::{Source, Workspace};
+use crate::window::{Size, Window};
+
+/// Most rasters a reader keeps open.
+const OPEN_INPUTS: usize = 32;
+
+/// All that the pool needs to make a metatile.
+#[derive(Debug)]
+pub(super) struct Weft {
+    /// The metatile, by its root.
+    pub metatile: TileCoord,
+    /// Its pixels inside of the raster.
+    pub pixels: Block,
+}
+
+/// Reads inputs for metatiles, on one thread. Rasters are opened when first needed.
+pub(super) struct CogReader<'a> {
+    plan: &'a Plan,
+    cache: &'a ChunkCache,
+    /// The one used last stands last.
+    sources: Vec<(usize, Source)>,
+    work: Workspace,
+}
+
+impl<'a> CogReader<'a> {
+    /// A reader that has nothing open yet.
+    pub fn new(plan: &'a Plan, cache: &'a ChunkCache) -> Self {
+        Self { plan, cache, sources: Vec::new(), work: Workspace::default() }
+    }
+
+    /// Reads what a metatile needs.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the input and the window that cannot be read.
+    pub fn read(&mut self, metatile: TileCoord) -> Result<Weft> {
+        let window = self.plan.window(metatile);
+        let pixels = match &self.plan.layers[..] {
+            [layer] if layer.place == self.plan.levels[0].window() => self.part(0, layer, window)?,
+            _ => self.mosaic(window)?,
+        };
+        Ok(Weft { metatile, pixels })
+    }
+
+    /// A window of several inputs, later ones over earlier ones.
+    fn mosaic(&mut self, window: Window) -> Result<Block> {
+        let plan = self.plan;
+        let (sample_type, bands) = (plan.sample_type(), plan.grouping.fill.len());
+        let mut assembly = Assembly::uncovered(window, sample_type, bands);
+        for number in plan.places.touching(&window) {
+            let layer = &plan.layers[number];
+            let Window { x, y, .. } = layer.place;
+            let wanted = window.intersection(&layer.place).moved(-x, -y);
+            let part = self.part(number, layer, wanted)?;
+            let place = part.window.moved(x, y);
+            assembly.lay_at(&part, place);
+        }
+        let block = assembly.finish().ok_or_else(|| Error::Internal(format!("gaps in {window}")))?;
+        Ok(filled(block, &plan.grouping.fill))
+    }
+
+    /// A window of an input in its own pixels.
+    fn part(&mut self, number: usize, layer: &'a Layer, window: Window) -> Result<Block> {
+        if is_whole(&window, layer.description.block, layer.description.size) {
+            // No other window takes any of these blocks.
+            let source = source(&mut self.sources, number, layer)?;
+            return source.read_with(window, &mut self.work, None);
+        }
+        let mut assembly = Assembly::new(window, layer.selection.sample_type, layer.selection.bands.len());
+        for (column, row) in layer.layout.covering(&window) {
+            let key = ChunkKey { input: number, index: layer.layout.index(column, row) };
+            let (sources, work) = (&mut self.sources, &mut self.work);
+            let chunk = self.cache.get(key, |spare| {
+                let source = source(sources, number, layer)?;
+                source.read_with(layer.layout.window(column, row), work, spare)
+            })?;
+            assembly.add(&chunk);
+        }
+        assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))
+    }
+}
+
+fn source<'s>(sources: &'s mut Vec<(usize, Source)>, number: usize, layer: &Layer) -> Result<&'s Source> {
+    let found = sources.iter().position(|(n, _)| *n == number);
+    let entry = if let Some(at) = found {
+        sources.remove(at)
+    } else {
+        if sources.len() >= OPEN_INPUTS {
+            sources.remove(0);
+        }
+        (number, Source::open(&layer.spec, &layer.description, &layer.selection, None)?)
+    };
+    if entry.1.size() != layer.description.size {
+        return Err(layer.spec.error("changed while it was being read"));
+    }
+    sources.push(entry);
+    sources.last().map(|(_, source)| source).ok_or_else(|| Error::Internal("a source was lost".to_owned()))
+}
+
+/// Whether a window is made of whole blocks of a raster.
+fn is_whole(window: &Window, block: Size, raster: Size) -> bool {
+    let edge =
+        |at: i64, block: usize, end: usize| at as usize == end || (at as usize).is_multiple_of(block.max(1));
+    edge(window.x, block.width, raster.width)
+        && edge(window.right(), block.width, raster.width)
+        && edge(window.y, block.height, raster.height)
+        && edge(window.bottom(), block.height, raster.height)
+}
+
+/// The same pixels, with what stands where there is no data.
+fn filled(mut block: Block, fill: &[f64]) -> Block {
+    fn put<T: Sample>(array: &mut ndarray::Array3<T>, coverage: &ndarray::Array2<u8>, fill: &[f64]) {
+        let fill: Vec<T> = fill.iter().map(|v| T::from_f64(*v)).collect();
+        let values = interleaved_slice_mut(array).unwrap_or_default();
+        for (pixel, covered) in values.chunks_exact_mut(fill.len().max(1)).zip(coverage) {
+            if *covered == 0 {
+                pixel.copy_from_slice(&fill);
+            }
+        }
+    }
+    let Validity::PerPixel(coverage) = &block.validity else { return block };
+    for_samples!(&mut block.samples, array => put(array, coverage, fill));
+    block
+}
