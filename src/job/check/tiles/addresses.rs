@@ -277,6 +277,7 @@ mod tests {
         gathering.push_run(tiles_above(20) + 3, u64::from(u32::MAX));
         let (all, _) = gathering.finish();
         let (_, max) = all.zooms().expect("tiles");
-        assert!(all.extent(max).is_some() && all.missing_parents().is_some());
+        assert!(all.extent(max).is_some() && all.missing_parents().is_none());
+        assert_eq!((max, all.gaps()), (20, vec![17, 18, 19]));
     }
 }
