@@ -78,6 +78,10 @@ impl Values {
 
 /// An image of the file.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of the image that TIFF tells by a tag of its own"
+)]
 pub(super) struct Directory {
     /// Where it stands, and its size in bytes.
     pub at: u64,
@@ -379,12 +383,12 @@ impl<'a> Tiff<'a> {
             counts: find(counts),
             tags,
         };
-        self.check_lists(&mut directory, (offsets, counts), faults);
+        Self::check_lists(&mut directory, (offsets, counts), faults);
         Some(directory)
     }
 
     /// Whether there are as many offsets and sizes as blocks.
-    fn check_lists(&self, directory: &mut Directory, tags: (u16, u16), faults: &mut Faults) {
+    fn check_lists(directory: &mut Directory, tags: (u16, u16), faults: &mut Faults) {
         let expected = directory.count().unwrap_or(u64::MAX);
         let name = directory.name();
         let mut check = |values: Option<Values>, tag: u16| match values {

@@ -78,6 +78,7 @@ pub(super) fn extents(tiff: &Tiff<'_>, directory: &Directory, faults: &mut Fault
 /// What the header says about the layout of the file, as GDAL writes it behind the first bytes
 /// (<https://gdal.org/drivers/raster/cog.html#header-ghost-area>).
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a promise that the header makes or does not make")]
 pub(super) struct Ghost {
     /// The first byte behind it.
     pub end: u64,

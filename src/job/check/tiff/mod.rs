@@ -177,7 +177,9 @@ fn judge(
     let (errors, warnings) = cog::judge(layout, &begins, tiff.big, ghost.as_ref(), &broken);
     // One that says it was changed promises nothing any more.
     if ghost.is_some_and(|ghost| !ghost.edited) {
-        broken.iter().for_each(|text| faults.error("promise", format!("{text}, which its header promises")));
+        for text in &broken {
+            faults.error("promise", format!("{text}, which its header promises"));
+        }
     }
     facts.cog = errors.is_empty();
     (facts.cog_errors, facts.cog_warnings) = (errors, warnings);

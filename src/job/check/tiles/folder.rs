@@ -118,7 +118,7 @@ pub(super) fn read_description(name: &str, bytes: &[u8], faults: &mut Faults, fo
                     faults.error("metadata", format!("{name} has no '{key}', which TileJSON requires"));
                 }
             }
-            if name.ends_with(".xml") {
+            if name == "tilemapresource.xml" {
                 levels(&String::from_utf8_lossy(bytes), &mut keys);
             }
             found.push(Told { source: name.to_owned(), keys });
@@ -148,7 +148,7 @@ fn kind(
         faults.error("empty", "holds no tiles");
         return Ok(None);
     };
-    if ending.ends_with(".pbf") || ending.ends_with(".mvt") || ending.ends_with(".mlt") {
+    if [".pbf", ".mvt", ".mlt"].iter().any(|vector| ending.ends_with(vector)) {
         let reason = "holds vector tiles; only tiles that are pictures can be checked";
         return Err(Error::input(context.path, reason));
     }
@@ -261,7 +261,7 @@ impl Walk<'_> {
 
     fn stray(&mut self, name: &str, path: &Path) {
         let shown = below(self.context.path, path);
-        if name.contains(".partial") || name.ends_with(".tmp") || name.ends_with('~') {
+        if name.contains(".partial") || [".tmp", "~"].iter().any(|end| name.ends_with(end)) {
             self.faults
                 .warning("left-over", format!("'{shown}' seems to be left over from an interrupted run"));
             return;

@@ -72,6 +72,11 @@ pub(super) fn audit(context: &Context<'_>, faults: &mut Faults) -> Result<Option
         }
     };
     schema.check(faults);
+    if let Some(view) = schema.endless() {
+        let text = format!("the view '{view}' is made with WITH, may never end and is not read");
+        faults.error("database", text);
+        return Ok(None);
+    }
     let keys = metadata(&database, faults);
     if keys.get("format").and_then(Value::as_str).is_some_and(|f| f == "pbf" || f.contains("vector-tile")) {
         return Err(Error::input(path, "holds vector tiles; only tiles that are pictures can be checked"));
@@ -190,7 +195,7 @@ fn text(row: &Row<'_>, column: usize) -> Option<String> {
 /// What the specification requires and recommends.
 fn check_metadata(keys: &Keys, faults: &mut Faults) {
     for key in ["name", "format"] {
-        if !keys.get(key).and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty()) {
+        if keys.get(key).and_then(Value::as_str).is_none_or(|text| text.trim().is_empty()) {
             faults.error("metadata", format!("metadata has no '{key}', which the specification requires"));
         }
     }
@@ -216,7 +221,6 @@ fn check_metadata(keys: &Keys, faults: &mut Faults) {
 /// The keys with those of `json` beside them.
 fn unfolded(mut keys: Keys, faults: &mut Faults) -> Keys {
     match keys.shift_remove("json") {
-        None => {}
         Some(Value::String(text)) if text.trim().is_empty() => {}
         Some(Value::String(text)) => match serde_json::from_str::<Value>(&text) {
             Ok(Value::Object(inner)) => {
@@ -226,7 +230,7 @@ fn unfolded(mut keys: Keys, faults: &mut Faults) -> Keys {
             }
             _ => faults.error("metadata", "metadata: 'json' is no JSON object"),
         },
-        Some(_) => {}
+        None | Some(_) => {}
     }
     keys
 }

@@ -107,7 +107,9 @@ pub(super) fn check(context: &Context<'_>, kind: Kind, findings: &mut Findings) 
     let truth = Truth { grid: &grid, addresses: &addresses, picture: seen, retina, placed };
     // Without any tile there is nothing to hold it against.
     if facts.tiles > 0 {
-        told.iter().for_each(|told| told::check(told, &truth, faults));
+        for told in &told {
+            told::check(told, &truth, faults);
+        }
     }
     check_templates(&told, &shelf, faults);
     findings.contents = Some(Contents::Tiles(facts));
@@ -116,6 +118,8 @@ pub(super) fn check(context: &Context<'_>, kind: Kind, findings: &mut Findings) 
 
 fn check_templates(told: &[Told], shelf: &Shelf, faults: &mut Faults) {
     if let Shelf::Folder { grid, scheme, ending, .. } = shelf {
-        told.iter().for_each(|told| folder::check_template(told, (grid, *scheme), ending, faults));
+        for told in told {
+            folder::check_template(told, (grid, *scheme), ending, faults);
+        }
     }
 }

@@ -112,7 +112,9 @@ pub(super) fn audit(context: &Context<'_>, faults: &mut Faults) -> Result<Option
         check_clustered(&entries, faults);
     }
     let mut gathering = Gathering::new(&Grid::WebMercator);
-    entries.iter().for_each(|entry| gathering.push_run(entry.id, entry.run.into()));
+    for entry in &entries {
+        gathering.push_run(entry.id, entry.run.into());
+    }
     let pieces = contents(&header, entries, faults);
     Ok(Some(Inventory {
         shelf: Shelf::Parts { path: path.to_owned() },

@@ -117,7 +117,7 @@ fn check_extent(told: &Told, truth: &Truth<'_>, bounds: [f64; 4], faults: &mut F
     let tiles = (1u64 << z) as f64;
     let place = |lon: f64, lat: f64| {
         let (x, y) = mercator(lon, lat);
-        ((x / half + 1.0) / 2.0 * tiles, (1.0 - y / half) / 2.0 * tiles)
+        ((0.5 + x / half * 0.5) * tiles, (0.5 - y / half * 0.5) * tiles)
     };
     let [west, south, east, north] = bounds;
     let ((left, top), (right, bottom)) = (place(west, north), place(east, south));

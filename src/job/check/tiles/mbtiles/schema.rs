@@ -28,6 +28,8 @@ pub(super) enum Storage {
 pub(super) struct Schema {
     pub(super) storage: Storage,
     columns: Columns,
+    /// A view that may never end, by its name.
+    endless: Option<String>,
     /// Whether there is an index over the addresses.
     indexed: bool,
 }
@@ -35,11 +37,14 @@ pub(super) struct Schema {
 impl Schema {
     /// Reads the schema; `None` when there is no `tiles`.
     pub(super) fn read(database: &Connection) -> rusqlite::Result<Option<Self>> {
-        let mut query =
-            database.prepare("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')")?;
-        let named = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-        let named = named.collect::<rusqlite::Result<Vec<_>>>()?;
-        let kind = |name: &str| named.iter().find(|(n, _)| n == name).map(|(_, kind)| kind.as_str());
+        let mut query = database.prepare(
+            "SELECT name, type, coalesce(sql, '') FROM sqlite_master WHERE type IN ('table', 'view')",
+        )?;
+        let named = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let named = named.collect::<rusqlite::Result<Vec<(String, String, String)>>>()?;
+        let kind = |name: &str| named.iter().find(|(n, ..)| n == name).map(|(_, kind, _)| kind.as_str());
+        let endless = named.iter().find(|(_, kind, sql)| kind == "view" && may_not_end(sql));
+        let endless = endless.map(|(name, ..)| name.clone());
         let Some(tiles) = kind("tiles") else { return Ok(None) };
         let mut columns = Columns::new();
         for name in ["tiles", "metadata"].into_iter().chain(PAIRS.iter().flat_map(|(i, d, _)| [*i, *d])) {
@@ -74,7 +79,12 @@ impl Schema {
             Storage::View => "",
         };
         let indexed = table.is_empty() || indexed(database, table)?;
-        Ok(Some(Self { storage, columns, indexed }))
+        Ok(Some(Self { storage, columns, endless, indexed }))
+    }
+
+    /// The name of a view that had better not be read.
+    pub(super) fn endless(&self) -> Option<&str> {
+        self.endless.as_deref()
     }
 
     /// Whether `tiles` has what a tile is asked for by.
@@ -105,6 +115,12 @@ impl Schema {
     }
 }
 
+/// Whether a view may go on for ever: that takes a table that is made from itself, and so the word WITH, which no view of tiles needs.
+fn may_not_end(sql: &str) -> bool {
+    let words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.into_iter().any(|word| word.eq_ignore_ascii_case("with"))
+}
+
 fn columns_of(database: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let mut query = database.prepare("SELECT name FROM pragma_table_xinfo(?1)")?;
     let names = query.query_map([table], |row| row.get::<_, String>(0))?;
@@ -126,4 +142,19 @@ fn indexed(database: &Connection, table: &str) -> rusqlite::Result<bool> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_that_make_a_table_from_itself_are_known() {
+        assert!(may_not_end(
+            "CREATE VIEW tiles AS WITH n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT * FROM n"
+        ));
+        assert!(!may_not_end(
+            "CREATE VIEW tiles AS SELECT * FROM tiles_with_hash JOIN images USING (tile_id)"
+        ));
+    }
 }
