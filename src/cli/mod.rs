@@ -1,6 +1,7 @@
 //! The command line: flags become a job that is valid by construction; nothing of clap enters the library.
 
 mod calc;
+mod check;
 mod cog;
 mod convert;
 mod format;
@@ -33,7 +34,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an input cannot be read or holds nothing to \
-                          tile; 4 the output cannot be written; 130, 143 stopped by Ctrl-C, SIGTERM.";
+                          tile; 4 the output cannot be written; 5 `check` found faults; 130, 143 stopped by Ctrl-C, SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,6 +48,8 @@ enum Command {
     Cog(Box<cog::CogArgs>),
     /// Copy a tile set into another container, checking every tile.
     Convert(convert::ConvertArgs),
+    /// Say whether GeoTIFFs and tile sets are sound, and what is wrong with them.
+    Check(check::CheckArgs),
     /// Say what tileloom sees in a raster and what `tile` would do with it.
     Info(info::InfoArgs),
     /// Look at a tile set in a browser.
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Warp(args) => warp::run(args),
         Command::Cog(args) => cog::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Check(args) => check::run(args),
         Command::Info(args) => info::run(args),
         Command::View(args) => view::run(args),
     };

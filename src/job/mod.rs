@@ -2,6 +2,7 @@
 //! woven from readers, pool and writer.
 
 pub mod calc;
+pub mod check;
 pub mod cog;
 pub mod convert;
 pub mod machine;

@@ -16,6 +16,7 @@ pub mod inputs;
 mod pack;
 mod packed;
 mod predictor;
+pub(crate) mod probe;
 mod raw;
 mod retry;
 pub mod source;

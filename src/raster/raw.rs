@@ -178,6 +178,56 @@ pub(super) fn read_interleaved<T: Sample>(
     if result != CPLErr::CE_None || failed { Err(last_error()) } else { Ok(()) }
 }
 
+/// Bytes of a sample of a band.
+pub(super) fn sample_bytes(band: &gdal::raster::RasterBand<'_>) -> usize {
+    // SAFETY: looks up the size of a type by its number.
+    unsafe { gdal_sys::GDALGetDataTypeSizeBytes(band_type(band)) }.max(0) as usize
+}
+
+/// GDAL's name of the type of a band's samples.
+pub(super) fn sample_name(band: &gdal::raster::RasterBand<'_>) -> String {
+    // SAFETY: looks up the name of a type by its number: null, or a text that lives as long as the process.
+    unsafe {
+        let name = gdal_sys::GDALGetDataTypeName(band_type(band));
+        if name.is_null() {
+            "Unknown".to_owned()
+        } else {
+            CStr::from_ptr(name).to_string_lossy().into_owned()
+        }
+    }
+}
+
+/// Has the driver unpack a block of a band, given by its column and row of blocks, into `out`, which is made as long as the block needs:
+/// samples of the band's own type, row by row.
+///
+/// # Errors
+/// GDAL's reason.
+pub(super) fn read_block(
+    band: &gdal::raster::RasterBand<'_>,
+    column: usize,
+    row: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let ((width, height), (columns, rows)) = (band.block_size(), band.size());
+    let inside = width > 0 && height > 0 && column < columns.div_ceil(width) && row < rows.div_ceil(height);
+    let sample = sample_bytes(band);
+    let bytes = width.checked_mul(height).and_then(|n| n.checked_mul(sample)).filter(|n| inside && *n > 0);
+    let bytes = bytes.ok_or_else(|| format!("no block of this raster: {column}, {row}"))?;
+    out.resize(bytes, 0);
+    // SAFETY: the band borrows its open dataset; the block lies inside the raster (checked above), and `out` has as many bytes as
+    // samples of the band's type in a block of the size that the band tells.
+    let result = unsafe {
+        gdal_sys::CPLErrorReset();
+        gdal_sys::GDALReadBlock(
+            band.c_rasterband(),
+            column as c_int,
+            row as c_int,
+            out.as_mut_ptr().cast::<c_void>(),
+        )
+    };
+    if result == CPLErr::CE_None { Ok(()) } else { Err(last_error()) }
+}
+
 /// Whether a window of a band that lies inside the raster is a hole of the file: nothing in it is stored, and reading it gives the
 /// nodata value, or 0. `false` where the format cannot tell.
 pub(super) fn is_hole(band: &gdal::raster::RasterBand<'_>, window: Window) -> bool {

@@ -21,7 +21,7 @@ use crate::tileset::Scheme;
 const EACH: &str = "SELECT zoom_level, tile_column, tile_row, length(tile_data) FROM tiles";
 const TILE: &str = "SELECT tile_data FROM tiles WHERE zoom_level = ?1 AND tile_column = ?2 AND tile_row = ?3";
 /// Martin's databases tell the MD5 of each tile (<https://maplibre.org/martin/mbtiles-schema.html>).
-const HASHED: &str = "SELECT tile_data, tile_hash FROM tiles_with_hash WHERE zoom_level = ?1 AND tile_column = ?2 AND tile_row = ?3";
+pub(crate) const HASHED: &str = "SELECT tile_data, tile_hash FROM tiles_with_hash WHERE zoom_level = ?1 AND tile_column = ?2 AND tile_row = ?3";
 const LEVELS: &str = "SELECT min(zoom_level), max(zoom_level) FROM tiles";
 const FIRST: &str = "SELECT zoom_level, tile_column, tile_row FROM tiles WHERE zoom_level = ?1 LIMIT 1";
 const OF_LEVEL: &str = "SELECT zoom_level, tile_column, tile_row FROM tiles WHERE zoom_level = ?1";
@@ -120,14 +120,14 @@ impl TileStore for MbtilesStore {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection> {
+pub(crate) fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(path, flags).map_err(|e| broken(path, &e))
 }
 
 /// Refuses a file that is shorter than its header says (format, section 1.3: page size, and number of pages if it is
 /// valid): a tile that is not asked for would not be missed.
-fn whole(path: &Path) -> Result<()> {
+pub(crate) fn whole(path: &Path) -> Result<()> {
     let mut head = [0; 100];
     let read = File::open(path).and_then(|file| {
         file.read_exact_at(&mut head, 0)?;
@@ -222,7 +222,7 @@ fn tile(path: &Path, database: &Connection, hashed: bool, coord: TileCoord) -> R
     Ok(bytes.map(<[u8]>::to_vec))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -20,7 +20,7 @@ use crate::store::picture::Picture;
 use crate::tileset::{Centre, ENCODING, LayerKind, Scheme, TilesetInfo, VERSION};
 
 /// Keys and values, in the order in which they were found.
-pub(super) type Keys = Map<String, Value>;
+pub(crate) type Keys = Map<String, Value>;
 
 /// How far bounds may reach beyond the Earth by rounding, degrees.
 const SLACK: f64 = 1e-5;
@@ -161,7 +161,7 @@ impl Found<'_> {
 }
 
 /// The extent in degrees; the world's before anything was added.
-fn degrees(limits: &TileMatrixLimits, grid: &Grid) -> Bounds {
+pub(crate) fn degrees(limits: &TileMatrixLimits, grid: &Grid) -> Bounds {
     let top = TileCoord::new(0, 0, 0);
     let (first, last) = limits.corners().unwrap_or((top, top));
     if let Some(set) = grid.set() {
@@ -199,7 +199,7 @@ fn unfold(keys: &mut Keys, notes: &mut Vec<String>) {
 
 /// Whether a TileJSON is of tiles without a place on the Earth: tileloom tells everything else, so what it does not tell
 /// is not there. Or the metadata say that the tiles divide something else than the world in Web Mercator.
-fn is_unplaced(keys: &Keys) -> bool {
+pub(crate) fn is_unplaced(keys: &Keys) -> bool {
     let complete = ["tilejson", "version", "scheme", "minzoom", "maxzoom", "type", "format", "tileSize"];
     let complete = complete.iter().all(|key| keys.contains_key(*key));
     let elsewhere = text(keys, "profile").is_some_and(|p| !p.to_ascii_lowercase().contains("mercator"));
@@ -210,7 +210,7 @@ fn is_unplaced(keys: &Keys) -> bool {
 ///
 /// # Errors
 /// Why what they tell cannot be understood.
-pub(super) fn grid(keys: &Keys) -> Result<Grid, String> {
+pub(crate) fn grid(keys: &Keys) -> Result<Grid, String> {
     if let Some(Value::Object(fields)) = keys.get("tileMatrixSet") {
         let settled = Definition::of(fields).and_then(|definition| crs::settle(&definition, "tiles"));
         let set = settled.map_err(|why| format!("tells a tileMatrixSet that cannot be used: it {why}"))?;
@@ -235,7 +235,7 @@ fn url(keys: &Keys) -> Option<String> {
 }
 
 /// Numbers of an array, of one number, or of a text that lists them with commas (perhaps in brackets).
-fn numbers(value: Option<&Value>) -> Option<Vec<f64>> {
+pub(crate) fn numbers(value: Option<&Value>) -> Option<Vec<f64>> {
     match value? {
         Value::Array(list) => list.iter().map(Value::as_f64).collect(),
         Value::String(text) => {

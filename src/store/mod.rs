@@ -14,11 +14,11 @@
 //! ```
 
 mod folder;
-mod mbtiles;
-mod metadata;
-mod names;
-mod picture;
-mod pmtiles;
+pub(crate) mod mbtiles;
+pub(crate) mod metadata;
+pub(crate) mod names;
+pub(crate) mod picture;
+pub(crate) mod pmtiles;
 mod tar;
 
 use std::fs::File;
@@ -32,6 +32,7 @@ pub use metadata::About;
 pub use picture::Picture;
 pub use pmtiles::PmtilesStore;
 pub use tar::TarStore;
+pub(crate) use tar::begins_as_tar;
 
 use crate::error::{Error, Result};
 use crate::grid::{Grid, TileCoord};

@@ -8,13 +8,13 @@ use crate::store::metadata::Keys;
 use crate::tileset::{RETINA, Scheme};
 
 /// Files in which programs say what a folder holds; the first that is there counts.
-pub(super) const DESCRIPTIONS: [&str; 4] = ["tilejson.json", "metadata.json", "tiles.json", TMS];
+pub(crate) const DESCRIPTIONS: [&str; 4] = ["tilejson.json", "metadata.json", "tiles.json", TMS];
 
 /// The description by the Tile Map Service specification, which `gdal2tiles` writes.
 const TMS: &str = "tilemapresource.xml";
 
 /// Longest description that is read, bytes.
-pub(super) const MOST_DESCRIPTION: u64 = 64 << 20;
+pub(crate) const MOST_DESCRIPTION: u64 = 64 << 20;
 
 /// Extensions of tiles that are not pictures: they are named, not overlooked.
 const VECTOR: [&str; 3] = ["pbf", "mvt", "mlt"];
@@ -24,7 +24,7 @@ const OTHERS: [&str; 8] = ["avif", "gif", "jp2", "jxl", "lerc", "terrain", "tif"
 
 /// What the last part of a name says: a row, as it is numbered there, and what follows it: `.png`, or `@2x.png` where the tile has
 /// twice the pixels it is shown with. `None` for files that are no tiles.
-pub(super) fn row(name: &str) -> Option<(u32, &str)> {
+pub(crate) fn row(name: &str) -> Option<(u32, &str)> {
     let ending = &name[name.find(|c: char| !c.is_ascii_digit())?..];
     let row = &name[..name.len() - ending.len()];
     let extension = ending.strip_prefix(RETINA).unwrap_or(ending).strip_prefix('.')?;
@@ -37,18 +37,18 @@ pub(super) fn row(name: &str) -> Option<(u32, &str)> {
 }
 
 /// A number as programs write it: without a sign or zeros before it.
-pub(super) fn number(text: &str) -> Option<u32> {
+pub(crate) fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     (digits && (text == "0" || !text.starts_with('0'))).then(|| text.parse().ok())?
 }
 
 /// Whether what follows a row tells that the tile has twice the pixels it is shown with.
-pub(super) fn is_retina(ending: &str) -> bool {
+pub(crate) fn is_retina(ending: &str) -> bool {
     ending.starts_with(RETINA)
 }
 
 /// The address that level, column and row stand for; `None` outside of the level's matrix.
-pub(super) fn address(z: u32, x: u32, row: u32, (grid, scheme): (&Grid, Scheme)) -> Option<TileCoord> {
+pub(crate) fn address(z: u32, x: u32, row: u32, (grid, scheme): (&Grid, Scheme)) -> Option<TileCoord> {
     let z = u8::try_from(z).ok().filter(|z| *z <= MAX_ZOOM)?;
     let coord = TileCoord::new(z, x, row);
     match scheme {
@@ -61,7 +61,7 @@ pub(super) fn address(z: u32, x: u32, row: u32, (grid, scheme): (&Grid, Scheme))
 ///
 /// # Errors
 /// Why it cannot be understood, to follow its name.
-pub(super) fn keys(name: &str, bytes: &[u8]) -> Result<Keys, String> {
+pub(crate) fn keys(name: &str, bytes: &[u8]) -> Result<Keys, String> {
     if name == TMS {
         return Ok(tms(&String::from_utf8_lossy(bytes)));
     }
@@ -114,10 +114,10 @@ fn unescaped(text: &str) -> String {
 
 /// The name of the grid, where a description by the Tile Map Service specification tells what amounts to it. No key of other
 /// descriptions.
-pub(super) const TILING: &str = "tileloom:tiling-scheme";
+pub(crate) const TILING: &str = "tileloom:tiling-scheme";
 
 /// The numbering that metadata tell.
-pub(super) fn told_scheme(keys: &Keys) -> Option<Scheme> {
+pub(crate) fn told_scheme(keys: &Keys) -> Option<Scheme> {
     let told = keys.get("scheme")?.as_str()?;
     Some(if told.eq_ignore_ascii_case("tms") { Scheme::Tms } else { Scheme::Xyz })
 }

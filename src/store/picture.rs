@@ -103,7 +103,7 @@ fn whole_webp(bytes: &[u8]) -> Result<(), String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     use crate::encode::jpeg::JpegOptions;

@@ -3,7 +3,7 @@
 //! Only the root directory is kept; leaf directories are read when they are needed, and the last few are remembered. So an archive
 //! of the whole world costs no more memory than a small one.
 
-mod directory;
+pub(crate) mod directory;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -26,10 +26,10 @@ use crate::store::names::MOST_DESCRIPTION;
 use crate::store::{Opener, Take, TileStore, unreadable};
 
 /// Bytes of the header.
-const HEADER: usize = 127;
+pub(crate) const HEADER: usize = 127;
 
 /// Leaves below leaves that are followed; more is a loop.
-const DEEPEST: usize = 4;
+pub(crate) const DEEPEST: usize = 4;
 
 /// Leaf directories that are remembered.
 const REMEMBERED: usize = 8;
@@ -261,14 +261,14 @@ impl Archive {
 
 /// A part of the file.
 #[derive(Debug, Clone, Copy)]
-struct Section {
-    start: u64,
-    len: u64,
+pub(crate) struct Section {
+    pub(crate) start: u64,
+    pub(crate) len: u64,
 }
 
 /// How directories and metadata are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packing {
+pub(crate) enum Packing {
     None,
     Gzip,
 }
@@ -346,7 +346,7 @@ impl Header {
     }
 }
 
-fn packing(path: &Path, code: u8) -> Result<Packing> {
+pub(crate) fn packing(path: &Path, code: u8) -> Result<Packing> {
     match code {
         0 | 1 => Ok(Packing::None),
         2 => Ok(Packing::Gzip),
@@ -357,7 +357,12 @@ fn packing(path: &Path, code: u8) -> Result<Packing> {
 }
 
 /// Reads and unpacks a directory or the metadata; the checksum of gzip is held against what comes out.
-fn unpacked(file: &File, section: Section, packing: Packing, most: u64) -> Result<Vec<u8>, String> {
+pub(crate) fn unpacked(
+    file: &File,
+    section: Section,
+    packing: Packing,
+    most: u64,
+) -> Result<Vec<u8>, String> {
     if section.len > most {
         return Err(format!("it has {} bytes", section.len));
     }

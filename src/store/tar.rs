@@ -48,7 +48,7 @@ struct Tile {
 }
 
 /// Whether the first block of a file is a header of a tar archive: its checksum is right.
-pub(super) fn begins_as_tar(head: &[u8]) -> bool {
+pub(crate) fn begins_as_tar(head: &[u8]) -> bool {
     let Some(block) = head.first_chunk::<BLOCK>() else { return false };
     let mut header = ::tar::Header::new_old();
     header.as_mut_bytes().copy_from_slice(block);

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod calc;
+mod check;
 mod cli;
 mod cog;
 mod common;

@@ -5,36 +5,36 @@ use crate::order::tiles_above;
 
 /// A directory entry, section 4 of the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The first tile's id.
-    pub(super) id: u64,
+    pub(crate) id: u64,
     /// Where its bytes begin in their section.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// Their number.
-    pub(super) len: u32,
+    pub(crate) len: u32,
     /// How many tiles in a row have them; 0 for a leaf.
-    pub(super) run: u32,
+    pub(crate) run: u32,
 }
 
 impl Entry {
     /// The id behind the last of its tiles; behind the first of a leaf.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.id.saturating_add(self.run.max(1).into())
     }
 }
 
 /// Sizes of the sections that entries point into.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sections {
-    pub(super) tiles: u64,
-    pub(super) leaves: u64,
+pub(crate) struct Sections {
+    pub(crate) tiles: u64,
+    pub(crate) leaves: u64,
 }
 
 /// Reads a directory, column by column (section 4.2).
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse(bytes: &[u8], sections: Sections) -> Result<Vec<Entry>, String> {
+pub(crate) fn parse(bytes: &[u8], sections: Sections) -> Result<Vec<Entry>, String> {
     let mut rest = bytes;
     let count = varint(&mut rest)?;
     // An entry takes at least four bytes: nothing larger is believed.
