@@ -81,7 +81,7 @@ impl Probe {
         let open_flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
         let allowed_drivers = Some(&["GTiff"][..]);
         let options = DatasetOptions { open_flags, allowed_drivers, ..DatasetOptions::default() };
-        let _limit = environment::ListingLimit::new(MOST_NEIGHBOURS);
+        let _limit = environment::LocalSetting::listing_limit(MOST_NEIGHBOURS);
         let (opened, heard) = raw::listen(|| Dataset::open_ex(path, options).map_err(|e| reason(&e)));
         let first = heard.iter().find_map(raw::Message::failure);
         let dataset = opened.map_err(|why| first.unwrap_or(why))?;
