@@ -34,6 +34,9 @@ pub enum Error {
     /// A result does not fit its type, and nothing was to be changed.
     #[error("{0}")]
     Strict(String),
+    /// The result is complete but for windows that could not be read.
+    #[error("{0}")]
+    Skipped(String),
     /// Files that were checked are not sound.
     #[error("{0}")]
     Faulty(String),
@@ -60,10 +63,10 @@ impl Error {
     }
 
     /// The process exit code that stands for this error:
-    /// 1 failed, 2 usage, 3 input cannot be read, 4 output cannot be written, 5 `check` found faults, 130 and 143 stopped.
+    /// 1 failed or done with skipped windows, 2 usage, 3 input cannot be read, 4 output cannot be written, 5 `check` found faults, 130 and 143 stopped.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Memory(_) | Self::Strict(_) | Self::Internal(_) => 1,
+            Self::Memory(_) | Self::Strict(_) | Self::Skipped(_) | Self::Internal(_) => 1,
             Self::Usage(_) | Self::Expression(_) => 2,
             Self::Input { .. } => 3,
             Self::Output { .. } => 4,

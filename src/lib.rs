@@ -58,6 +58,7 @@ pub(crate) mod simd;
 pub mod sink;
 pub mod spelling;
 pub mod store;
+pub(crate) mod sync;
 pub mod target;
 pub mod tileset;
 pub mod view;

@@ -8,6 +8,8 @@
 #![allow(unsafe_code, reason = "calls into code compiled for AVX2, and conversions without a range check")]
 #![allow(clippy::inline_always, reason = "what is not inlined into the AVX2 build stays baseline code")]
 
+use std::sync::OnceLock;
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -25,16 +27,30 @@ pub trait Kernel {
 }
 
 /// Which build of a kernel runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
     /// The one for the target's baseline, on every machine.
     Baseline,
     /// The best one without AVX-512.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare it with the best one"))]
     Narrow,
     /// The best one this machine has.
     #[default]
     Best,
+}
+
+impl Level {
+    /// The level that is both asked for and allowed: `TILELOOM_SIMD=baseline` or `avx2` in the environment keeps a process from
+    /// anything better, to show that nothing depends on it.
+    #[inline]
+    pub fn allowed(self) -> Self {
+        static MOST: OnceLock<Level> = OnceLock::new();
+        let most = MOST.get_or_init(|| match std::env::var("TILELOOM_SIMD").as_deref() {
+            Ok("baseline") => Self::Baseline,
+            Ok("avx2") => Self::Narrow,
+            _ => Self::Best,
+        });
+        self.min(*most)
+    }
 }
 
 /// Runs a kernel with the instruction set `level` asks for.
@@ -85,14 +101,14 @@ pub fn dispatch_widest<K: Kernel>(level: Level, kernel: K) -> K::Output {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn has_avx2(level: Level) -> bool {
-    level != Level::Baseline && std::arch::is_x86_feature_detected!("avx2")
+    level.allowed() != Level::Baseline && std::arch::is_x86_feature_detected!("avx2")
 }
 
 /// Whether the parts of AVX-512 that [`avx512`] uses are there and wanted.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn has_avx512(level: Level) -> bool {
-    level == Level::Best
+    level.allowed() == Level::Best
         && std::arch::is_x86_feature_detected!("avx512vbmi")
         && std::arch::is_x86_feature_detected!("avx512vnni")
         && std::arch::is_x86_feature_detected!("avx512bw")

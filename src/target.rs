@@ -254,7 +254,7 @@ impl Claim {
     pub(crate) fn commit(&self) -> Result<()> {
         let Names { target, parent, partial, aside, .. } = &self.names;
         let existing = inspect(target, self.shape, self.overwrite)?;
-        sync_folder(parent).map_err(|e| failed(parent, "cannot be synced", &e))?;
+        sync_folder(parent).map_err(|e| failed(target, "its folder cannot be synced", &e))?;
         if existing == Existing::TileSet {
             rename(target, aside)?;
             if let Err(error) = rename(partial, target) {

@@ -18,6 +18,7 @@ use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
 use tileloom::{Error, Result};
 
+use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
 use super::parse;
 use super::progress::Progress;
@@ -136,6 +137,8 @@ pub struct CalcArgs {
     #[arg(long, value_name = "PIXELS")]
     window_size: Option<usize>,
     #[command(flatten)]
+    faults: FaultArgs,
+    #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
     common: CommonArgs,
@@ -251,6 +254,8 @@ impl CalcArgs {
         let rasters = rasters.into_iter().map(|(name, path)| self.input(name, &path));
         let target = Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: None };
         let mut job = CalcJob::new(rasters.collect::<Result<_>>()?, target, self.expr.clone());
+        let on_error = self.faults.on_error();
+        job.inputs.iter_mut().for_each(|input| input.source.on_error = on_error.clone());
         self.choose_bands(&mut job)?;
         job.like = self.like.as_deref().map(|path| self.source(path)).transpose()?;
         job.resampling = self.resampling;
@@ -332,12 +337,11 @@ pub fn run(args: &CalcArgs) -> Result<()> {
     drop(display);
     let report = result?;
     if args.common.json {
-        print(&json(&report)?)
-    } else if args.common.quiet {
-        Ok(())
-    } else {
-        print(&text(&report, args.machine.stats))
+        print(&json(&report)?)?;
+    } else if !args.common.quiet {
+        print(&text(&report, args.machine.stats))?;
     }
+    faults::tell(&report.skipped, args.common.quiet)
 }
 
 /// What `--dry-run` has to say.

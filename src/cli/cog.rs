@@ -13,6 +13,7 @@ use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
 use tileloom::{Error, Result};
 
+use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
 use super::progress::Progress;
 use super::tile::size;
@@ -85,6 +86,8 @@ pub struct CogArgs {
     #[arg(long = "oo", value_name = "KEY=VALUE")]
     open_options: Vec<String>,
     #[command(flatten)]
+    faults: FaultArgs,
+    #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
     common: CommonArgs,
@@ -110,8 +113,13 @@ impl CogArgs {
             return Err(Error::Usage("give at least one input and an output".to_owned()));
         }
         let paths = inputs::expand(words.iter().map(PathBuf::as_path))?;
-        let spec =
-            |path| SourceSpec { path, open_options: self.open_options.clone(), ..SourceSpec::default() };
+        let on_error = self.faults.on_error();
+        let spec = |path| SourceSpec {
+            path,
+            open_options: self.open_options.clone(),
+            on_error: on_error.clone(),
+            ..SourceSpec::default()
+        };
         let target =
             Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: self.tmp_dir.clone() };
         let mut job = CogJob::new(paths.into_iter().map(spec).collect(), target);
@@ -156,12 +164,11 @@ pub fn run(args: &CogArgs) -> Result<()> {
     drop(display);
     let report = result?;
     if args.common.json {
-        print(&json(&report)?)
-    } else if args.common.quiet {
-        Ok(())
-    } else {
-        print(&text(&report, args.machine.stats))
+        print(&json(&report)?)?;
+    } else if !args.common.quiet {
+        print(&text(&report, args.machine.stats))?;
     }
+    faults::tell(&report.skipped, args.common.quiet)
 }
 
 /// What `--dry-run` has to say.

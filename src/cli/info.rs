@@ -65,6 +65,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         src_crs: args.src_crs.clone(),
         a_ullr: args.a_ullr.as_ref().and_then(|v| <[f64; 4]>::try_from(&v[..]).ok()),
         src_nodata: SrcNodata::Declared,
+        ..SourceSpec::default()
     };
     let job = TileJob::new(vec![spec.clone()], Target::new("tiles"));
     let plan = Plan::new(&job);

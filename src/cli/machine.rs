@@ -1,6 +1,7 @@
 //! How much of the machine a command takes, and what it shows while it works.
 
 use clap::Args;
+use tileloom::job::machine::default_memory;
 use tileloom::{Error, Result};
 
 use super::parse;
@@ -15,7 +16,7 @@ pub struct MachineArgs {
     /// Threads that read [default: as many as compute].
     #[arg(long, value_name = "N")]
     readers: Option<usize>,
-    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 256M].
+    /// Memory the whole program should stay within, for instance 500M [default: a quarter of the machine's, 128M to 256M, and 4M for each thread beyond two].
     #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
     memory: Option<usize>,
     /// How to show progress on standard error.
@@ -37,7 +38,7 @@ impl MachineArgs {
         let granted = std::env::var("GDAL_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
         *threads = self.threads.or(granted).unwrap_or(*threads);
         *readers = self.readers.unwrap_or(*threads);
-        *memory = self.memory.unwrap_or(*memory);
+        *memory = self.memory.unwrap_or_else(|| default_memory(*readers, *threads));
         Ok(())
     }
 

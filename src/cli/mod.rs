@@ -4,6 +4,7 @@ mod calc;
 mod check;
 mod cog;
 mod convert;
+mod faults;
 mod format;
 mod grid;
 mod info;
@@ -33,7 +34,7 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an input cannot be read or holds nothing to \
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, or done with skipped windows; 2 wrong usage; 3 an input cannot be read or holds nothing to \
                           tile; 4 the output cannot be written; 5 `check` found faults; 130, 143 stopped by Ctrl-C, SIGTERM.";
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +88,7 @@ impl CommonArgs {
 
 /// Parses the command line and runs what it says.
 pub fn main() -> ExitCode {
+    signals::survive_file_limit();
     let cli = Cli::parse_from(calc::normalised(parse::normalised(std::env::args_os())));
     let result = match &cli.command {
         Command::Tile(args) => tile::run(args),

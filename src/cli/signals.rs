@@ -1,8 +1,16 @@
 //! Ctrl-C and SIGTERM end a run as an error, so that nothing torn is left; a second one ends the process at once.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tileloom::pipeline::Monitor;
+
+/// A file that grows beyond the limit of the process (`ulimit -f`) is an error of the call that writes, not the end of the process.
+pub fn survive_file_limit() {
+    // Without it a run ends as it would have without us.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
 
 /// Cancels a run on the first signal. Listens on a thread of its own for as long as the process lives.
 pub fn cancel_on_signal(monitor: &Monitor) {

@@ -16,6 +16,7 @@ use tileloom::tileset::{LayerKind, Scheme};
 use tileloom::view::Webviewer;
 use tileloom::{Error, Result};
 
+use super::faults::{self, FaultArgs};
 use super::format::FormatArgs;
 use super::grid::GridArgs;
 use super::machine::MachineArgs;
@@ -111,6 +112,8 @@ pub struct TileArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    faults: FaultArgs,
+    #[command(flatten)]
     machine: MachineArgs,
     /// Folder for the file an archive is assembled from [default: beside the output].
     #[arg(long, value_name = "FOLDER")]
@@ -205,12 +208,14 @@ impl TileArgs {
         words.extend_from_slice(named);
         let rasters = inputs::expand(words.iter().map(PathBuf::as_path))?;
         let src_nodata = self.validity.src_nodata()?;
+        let on_error = self.faults.on_error();
         let source = |path: PathBuf| SourceSpec {
             path,
             open_options: self.open_options.clone(),
             src_crs: self.src_crs.clone(),
             a_ullr,
             src_nodata: src_nodata.clone(),
+            on_error: on_error.clone(),
         };
         let target =
             Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: self.tmp_dir.clone() };
@@ -266,12 +271,11 @@ pub fn run(args: &TileArgs) -> Result<()> {
         }
     })?;
     if args.common.json {
-        print(&json(&report)?)
-    } else if args.common.quiet {
-        Ok(())
-    } else {
-        print(&text(&report, args.machine.stats))
+        print(&json(&report)?)?;
+    } else if !args.common.quiet {
+        print(&text(&report, args.machine.stats))?;
     }
+    faults::tell(&report.skipped, args.common.quiet)
 }
 
 /// What `--dry-run` has to say.

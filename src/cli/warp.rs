@@ -20,6 +20,7 @@ use tileloom::sink::Target;
 use tileloom::{Error, Result};
 
 use super::calc::{item, nodata};
+use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
 use super::progress::Progress;
 use super::tile::size;
@@ -143,6 +144,8 @@ pub struct WarpArgs {
     #[arg(long, value_name = "PIXELS")]
     window_size: Option<usize>,
     #[command(flatten)]
+    faults: FaultArgs,
+    #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
     common: CommonArgs,
@@ -179,7 +182,9 @@ impl WarpArgs {
             return Err(Error::Usage("give at least one input and an output".to_owned()));
         }
         let paths = inputs::expand(words.iter().map(PathBuf::as_path))?;
-        let sources = paths.into_iter().map(|path| self.source(path)).collect();
+        let on_error = self.faults.on_error();
+        let source = |path| SourceSpec { on_error: on_error.clone(), ..self.source(path) };
+        let sources = paths.into_iter().map(source).collect();
         let target = Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: None };
         let mut job = WarpJob::new(sources, target);
         job.grid = self.grid();
@@ -273,12 +278,11 @@ pub fn run(args: &WarpArgs) -> Result<()> {
     drop(display);
     let report = result?;
     if args.common.json {
-        print(&json(&report)?)
-    } else if args.common.quiet {
-        Ok(())
-    } else {
-        print(&text(&report, args.machine.stats))
+        print(&json(&report)?)?;
+    } else if !args.common.quiet {
+        print(&text(&report, args.machine.stats))?;
     }
+    faults::tell(&report.skipped, args.common.quiet)
 }
 
 /// What `--dry-run` has to say.

@@ -19,6 +19,23 @@ pub fn memory() -> Option<usize> {
     }
 }
 
+/// Threads of a kind whose memory is counted with the program's own.
+const FEW: usize = 2;
+
+/// Bytes that a further thread takes beside what it works on: its stack, buffers, and what its share of the heap keeps.
+const THREAD: usize = 4 << 20;
+
+/// Bytes that `readers` and `threads` take beyond what a few of them do.
+pub fn threads_memory(readers: usize, threads: usize) -> usize {
+    (readers.saturating_sub(FEW) + threads.saturating_sub(FEW)) * THREAD
+}
+
+/// What a run may take unless it is told: a quarter of the machine's, 128 to 256 MB, since more does not make it faster, and what many
+/// threads take.
+pub fn default_memory(readers: usize, threads: usize) -> usize {
+    (memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 256 << 20) + threads_memory(readers, threads)
+}
+
 /// The most bytes this process has had resident so far. `None` where that cannot be found out.
 pub fn peak_memory() -> Option<usize> {
     proc_kilobytes("/proc/self/status", "VmHWM:")

@@ -7,5 +7,6 @@ pub mod cog;
 pub mod convert;
 pub mod machine;
 mod recent;
+mod room;
 pub mod tile;
 pub mod warp;

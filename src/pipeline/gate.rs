@@ -1,7 +1,8 @@
 //! The gate between plan and readers: bounds the bytes in flight, and closes when a run must stop.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering};
 
 /// Locks a mutex whose holder may have panicked; nothing here is left half-changed by a panic.
 pub(super) fn lock<X>(mutex: &Mutex<X>) -> MutexGuard<'_, X> {

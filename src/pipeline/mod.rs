@@ -149,6 +149,8 @@
 mod adapt;
 mod error;
 mod gate;
+#[cfg(all(test, loom))]
+mod model;
 mod monitor;
 mod serial;
 mod stats;

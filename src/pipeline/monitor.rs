@@ -1,9 +1,10 @@
 //! A run seen from outside: progress to look at, and a way to stop it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::gate::{Gate, lock};
+use crate::sync::Mutex;
 
 /// Watches and stops runs, from any thread; clones belong together.
 ///

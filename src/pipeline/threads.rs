@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::error::attempt;
 use super::gate::{Gate, Permit, lock};
 use super::stats::Clock;
 use super::{Cause, Job, Limits, Monitor, Order, Outcome, RunError, Sink, Stage, Stats};
+use crate::sync::Mutex;
 
 /// Runs a job over the tasks of a plan.
 ///

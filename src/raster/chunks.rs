@@ -6,10 +6,11 @@
 //! at the same time decode it once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::block::Block;
 use crate::error::Result;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::window::{Size, Window};
 
 /// The memory of a chunk that leaves the cache is kept for the next one if it is at most this part of the cache.

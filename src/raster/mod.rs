@@ -13,6 +13,7 @@ pub mod frame;
 pub mod georef;
 pub mod ifd;
 pub mod inputs;
+pub mod losses;
 mod pack;
 mod packed;
 mod predictor;

@@ -17,8 +17,8 @@ use crate::encode::deflate;
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
 
-/// Level of DEFLATE with matches, as is GDAL's default.
-const LEVEL: i32 = 6;
+/// Level of DEFLATE with matches. GDAL's default is 6 of zlib's, which takes twice as long for 1 to 2 % less.
+const LEVEL: i32 = 5;
 
 /// Bytes of a block that are tried, from its middle.
 const SAMPLE: usize = 32 << 10;

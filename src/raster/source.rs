@@ -5,15 +5,18 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
+use ndarray::Array2;
 
 use super::blocks::{Blocks, Pixels, Wanted, Workspace};
+use super::chunks::ChunkLayout;
 use super::crs::Plane;
 use super::describe::MaskKind;
 use super::environment::LocalSetting;
+use super::losses::{Loss, OnError};
 use super::predictor::Stored;
 use super::validity::{clear_nodata, nodata_as, plane};
 use super::{Description, Georeferencing, Locator, raw, reason, retry};
-use crate::block::{Block, Sample, SampleType, Validity, interleaved_array};
+use crate::block::{Assembly, Block, Sample, SampleType, Samples, Validity, interleaved_array};
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
 
@@ -37,6 +40,8 @@ pub struct SourceSpec {
     pub a_ullr: Option<[f64; 4]>,
     /// Which values mean that a pixel holds no data.
     pub src_nodata: SrcNodata,
+    /// What becomes of windows that cannot be read.
+    pub on_error: OnError,
 }
 
 /// Which values mean that a pixel holds no data. Not-a-number always does.
@@ -272,6 +277,18 @@ impl Source {
     /// # Errors
     /// Those of [`Source::read`].
     pub fn read_with(&self, window: Window, work: &mut Workspace, spare: Option<Block>) -> Result<Block> {
+        let reason = match self.attempt(window, work, spare) {
+            Ok(block) => return Ok(block),
+            Err(reason) => reason,
+        };
+        match self.spec.on_error {
+            OnError::Skip(_) => self.salvage(window, work),
+            OnError::Fail => Err(self.spec.error(format!("cannot read {window}: {reason}"))),
+        }
+    }
+
+    /// Reads a window, from a server more than once if it has to be. The reason why not does not name the file.
+    fn attempt(&self, window: Window, work: &mut Workspace, spare: Option<Block>) -> Result<Block, String> {
         let mut read =
             |spare| for_sample_type!(self.sample_type, T => self.read_as::<T>(window, work, spare));
         let result = read(spare);
@@ -282,8 +299,55 @@ impl Source {
         let result = if self.spec.is_served() { retry::patiently(result, again) } else { result };
         result.map_err(|e| {
             let path = format!("{}, ", self.spec.path.display());
-            self.spec.error(format!("cannot read {window}: {}", e.strip_prefix(&path).unwrap_or(&e)))
+            e.strip_prefix(&path).map_or_else(|| e.clone(), str::to_owned)
         })
+    }
+
+    /// What can be read of a window, block by block of the file. The pixels of the other blocks hold no data, and that they were
+    /// skipped is noted.
+    fn salvage(&self, window: Window, work: &mut Workspace) -> Result<Block> {
+        let block = self.block_size().unwrap_or(window.size());
+        let mut assembly = Assembly::new(window, self.sample_type, self.bands.len());
+        let layout = ChunkLayout::of_size(self.size, block);
+        for (column, row) in layout.covering(&window) {
+            let part = layout.window(column, row).intersection(&window);
+            let pixels = self.attempt(part, work, None).unwrap_or_else(|reason| {
+                self.note(part, reason);
+                self.nothing(part)
+            });
+            assembly.add(&pixels);
+        }
+        assembly.finish().ok_or_else(|| Error::Internal(format!("blocks leave a gap in {window}")))
+    }
+
+    /// Columns and rows of the file's blocks.
+    fn block_size(&self) -> Option<Size> {
+        let (width, height) = self.dataset().ok()?.rasterband(1).ok()?.block_size();
+        let (width, height) = (width.min(self.size.width), height.min(self.size.height));
+        (width > 0 && height > 0).then_some(Size::new(width, height))
+    }
+
+    fn note(&self, window: Window, reason: String) {
+        if let OnError::Skip(losses) = &self.spec.on_error {
+            let place = [window.y, window.x, window.height as i64, window.width as i64];
+            losses.add(Loss { path: self.spec.path.clone(), overview: self.level, place, reason });
+        }
+    }
+
+    /// Pixels without data: their samples hold the declared value for that, 0 where there is none.
+    fn nothing(&self, window: Window) -> Block {
+        let mut samples = Samples::zeros(self.sample_type, self.bands.len(), window.size());
+        if let Some(list) = self.nodata.first() {
+            for_samples!(&mut samples, array => {
+                for (mut band, value) in array.outer_iter_mut().zip(list) {
+                    if let Some(value) = value.and_then(nodata_as) {
+                        band.fill(value);
+                    }
+                }
+            });
+        }
+        let validity = Validity::PerPixel(Array2::zeros((window.height, window.width)));
+        Block { window, samples, validity }
     }
 
     fn read_as<T: Stored>(

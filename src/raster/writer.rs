@@ -553,6 +553,11 @@ fn checked<R>(call: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
 fn unwritten(claim: &Claim, what: &str, reason: &str) -> Error {
     const SCANT: u64 = 64 << 10;
     let full = rustix::fs::statvfs(claim.partial()).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < SCANT);
-    let hint = if full && !reason.contains("No space left") { " (no space is left on the disk)" } else { "" };
+    let hint = match reason {
+        _ if full && !reason.contains("No space left") => " (no space is left on the disk)",
+        // It looks for the reason when that is gone.
+        _ if reason.ends_with("Success") => " (a write was refused, and GDAL does not say why)",
+        _ => "",
+    };
     failed(claim.partial(), what, &format!("{reason}{hint}"))
 }

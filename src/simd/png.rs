@@ -17,7 +17,7 @@ pub fn average_and_paeth(
     paeth: &mut [u8],
 ) -> Option<[u64; 2]> {
     #[cfg(target_arch = "x86_64")]
-    if level == Level::Best && std::arch::is_x86_feature_detected!("avx2") {
+    if level.allowed() != Level::Baseline && std::arch::is_x86_feature_detected!("avx2") {
         let n = row.len();
         let same = above.len() == n && average.len() == n && paeth.len() == n;
         if same && (1..=32).contains(&pixel) && n >= pixel + 32 {
@@ -57,7 +57,7 @@ pub struct BitStream<'a> {
 #[inline]
 pub fn write_literals(level: Level, bytes: &[u8], codes: &LiteralCodes, stream: &mut BitStream<'_>) -> usize {
     #[cfg(target_arch = "x86_64")]
-    if level == Level::Best
+    if level.allowed() == Level::Best
         && std::arch::is_x86_feature_detected!("avx512f")
         && std::arch::is_x86_feature_detected!("avx512bw")
         && std::arch::is_x86_feature_detected!("avx512vbmi")

@@ -8,6 +8,7 @@ mod cog;
 mod common;
 mod containers;
 mod convert;
+mod faults;
 mod formats;
 mod golden;
 mod grids;

@@ -25,6 +25,7 @@ pub use plan::{Budget, Plan};
 pub use report::{BandReport, Report};
 pub use weave::Tally;
 
+use super::room::{self, Need};
 use crate::block::{Block, SampleType};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
@@ -157,7 +158,7 @@ impl CalcJob {
             window: None,
             readers: threads,
             threads,
-            memory: super::tile::default_memory(),
+            memory: super::machine::default_memory(threads, threads),
         }
     }
 
@@ -249,8 +250,10 @@ impl pipeline::Sink for Checked<'_> {
 pub fn run(job: &CalcJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) -> Result<Report> {
     let begun = Instant::now();
     job.validate()?;
-    let plan = Plan::new(job)?;
+    let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
+    let note = room::check(&job.target, Need::of(&job.spec(&plan)))?;
+    plan.notes.extend(note);
     let cache = ChunkCache::new(plan.budget.chunks);
     let loom = Loom::new(&plan);
     let windows = plan.windows();
@@ -296,7 +299,9 @@ fn finished(plan: &Plan, block: Block) -> Result<Cloth> {
 /// Those of the plan, and of a place that cannot be written to.
 pub fn dry_run(job: &CalcJob) -> Result<Plan> {
     job.validate()?;
-    let plan = Plan::new(job)?;
+    let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
+    let note = room::check(&job.target, Need::of(&job.spec(&plan)))?;
+    plan.notes.extend(note);
     Ok(plan)
 }

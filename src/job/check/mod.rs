@@ -119,7 +119,7 @@ impl CheckJob {
             input_grid: None,
             readers: threads,
             threads,
-            memory: super::tile::default_memory(),
+            memory: super::machine::default_memory(threads, threads),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::CogJob;
 use super::plan::{Budget, Layer, Plan};
 use crate::error::{Error, Result};
+use crate::job::machine;
 use crate::job::tile::GDAL_CACHE;
 use crate::window::Size;
 
@@ -15,7 +16,7 @@ const PROGRAM: usize = 64 << 20;
 /// [`Error::Memory`] with the least that would do.
 pub(super) fn share_out(plan: &Plan, job: &CogJob) -> Result<Budget> {
     let pixel = plan.pixel_bytes();
-    let fixed = PROGRAM + GDAL_CACHE + index(plan);
+    let fixed = PROGRAM + GDAL_CACHE + index(plan) + machine::threads_memory(job.readers, job.threads);
     let chunk = |l: &Layer| l.layout.chunk().area() * pixel;
     let largest = plan.layers.iter().map(chunk).max().unwrap_or(0);
     let least_chunks = largest * (job.readers + 1);

@@ -23,6 +23,7 @@ pub use options::CogOptions;
 pub use plan::{Budget, Plan};
 pub use report::Report;
 
+use super::room;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
@@ -87,7 +88,7 @@ impl CogJob {
             creation_options: Vec::new(),
             readers: threads,
             threads,
-            memory: super::tile::default_memory(),
+            memory: super::machine::default_memory(threads, threads),
         }
     }
 
@@ -134,8 +135,10 @@ impl pipeline::Sink for Woven<'_> {
 pub fn run(job: &CogJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) -> Result<Report> {
     let begun = Instant::now();
     job.validate()?;
-    let plan = Plan::new(job)?;
+    let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
+    let note = room::check(&job.target, plan.need())?;
+    plan.notes.extend(note);
     let cache = ChunkCache::new(plan.budget.chunks);
     let loom = Loom::new(&plan);
     let metatiles = plan.metatiles();
@@ -173,7 +176,9 @@ pub fn run(job: &CogJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) 
 /// Those of the plan, and of a place that cannot be written to.
 pub fn dry_run(job: &CogJob) -> Result<Plan> {
     job.validate()?;
-    let plan = Plan::new(job)?;
+    let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
+    let note = room::check(&job.target, plan.need())?;
+    plan.notes.extend(note);
     Ok(plan)
 }

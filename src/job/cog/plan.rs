@@ -9,6 +9,7 @@ use super::{CogJob, Nodata, budget};
 use crate::block::SampleType;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::job::room::{Need, is_plain};
 use crate::job::tile::places::Places;
 use crate::pyramid::{Cascade, Pyramid, TileRange};
 use crate::raster::chunks::ChunkLayout;
@@ -206,6 +207,13 @@ impl Plan {
     /// The creation options of GDAL's `GTiff` driver that say how the image is packed.
     pub fn creation(&self) -> &[String] {
         &self.spec.image.options
+    }
+
+    /// What it takes on the disk, at most where blocks are compressed: the file, and as much while it is being made.
+    pub(super) fn need(&self) -> Need {
+        let pixel = self.bands() * self.sample_type().bytes();
+        let output = self.levels.iter().map(|level| (level.area() * pixel) as u64).sum();
+        Need { output, spool: output, certain: is_plain(self.creation()) }
     }
 }
 

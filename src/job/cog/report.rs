@@ -11,6 +11,7 @@ use crate::job::machine;
 use crate::job::tile::Versions;
 use crate::pipeline::Stats;
 use crate::raster::chunks::Decoded;
+use crate::raster::losses::Skipped;
 use crate::sink::cog::WrittenCog;
 
 /// What was made, and what it took.
@@ -47,6 +48,8 @@ pub struct Report {
     pub guesses: Vec<String>,
     /// What the user should know of the inputs.
     pub notes: Vec<String>,
+    /// Windows of the inputs that could not be read, where that does not fail the run.
+    pub skipped: Skipped,
     /// Wall time, planning and finishing included.
     pub seconds: f64,
     /// Most bytes resident at a time; `None` where the system does not tell.
@@ -89,6 +92,7 @@ impl Report {
             empty: written.empty,
             guesses: plan.guesses.clone(),
             notes: plan.notes.clone(),
+            skipped: Skipped::of(&job.inputs),
             seconds: elapsed.as_secs_f64(),
             peak_memory: machine::peak_memory(),
             decoded: decoded.bytes,

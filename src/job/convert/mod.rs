@@ -69,7 +69,7 @@ impl ConvertJob {
             kind: None,
             readers: threads,
             threads,
-            memory: super::tile::default_memory(),
+            memory: super::machine::default_memory(threads, threads),
         }
     }
 

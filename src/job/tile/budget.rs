@@ -5,6 +5,7 @@ use super::plan::{Base, Budget, Plan, PlannedInput};
 use super::{Overlap, TileJob};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::job::machine;
 use crate::window::Size;
 
 /// Resident bytes of the program and the libraries it loads, before any pixel.
@@ -33,7 +34,7 @@ pub(super) fn share_out(plan: &Plan, job: &TileJob) -> Result<Budget> {
     };
     let task = bases.iter().map(task_of).max().unwrap_or(0);
     let quarter = Size::new(plan.tile_size / 2, plan.tile_size / 2).area() * pixel;
-    let fixed = PROGRAM + gdal_cache();
+    let fixed = PROGRAM + gdal_cache() + machine::threads_memory(job.readers, job.threads);
     let chunk = |i: &PlannedInput| i.chunk().area() * i.pixel_bytes();
     let largest_chunk = plan.bases.iter().flat_map(|base| &base.inputs).map(chunk).max().unwrap_or(0);
     let least_chunks = largest_chunk * (job.readers + 1);

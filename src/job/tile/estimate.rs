@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::reader::TileReader;
 use super::weave::Loom;
-use super::{Encoder, Plan};
+use super::{Encoder, Plan, TileJob};
 use crate::error::Result;
+use crate::job::room::{self, Need};
 use crate::raster::chunks::ChunkCache;
 use crate::sink::{Depot, OutputKind};
 
@@ -81,4 +82,31 @@ impl Estimate {
         let sampled = (chosen.len(), metatiles.len());
         Ok(Self { tiles_per_zoom, tiles: all, filled, bytes: size, disk, sampled })
     }
+}
+
+/// Whether the disk has room for the tiles. Only where it might not, some are made to find out.
+pub(super) fn check_room(
+    job: &TileJob,
+    plan: &Plan,
+    kind: OutputKind,
+    encoder: &Encoder,
+) -> Result<Option<String>> {
+    /// Bytes of a pixel, and of what goes with a tile, at most.
+    const MOST: (u64, u64) = (8, 4096);
+    if job.resume && job.target.is_unfinished() {
+        return Ok(None);
+    }
+    let need = |output: u64, certain| {
+        let spool = if kind == OutputKind::Folder { 0 } else { output };
+        Need { output, spool, certain }
+    };
+    let tiles: u64 = plan.counts().values().sum();
+    let most = tiles.saturating_mul((plan.tile_size * plan.tile_size) as u64 * MOST.0 + MOST.1);
+    if room::check(&job.target, need(most, false))?.is_none() {
+        return Ok(None);
+    }
+    let expected = Estimate::sample(plan, kind, encoder)?.bytes;
+    // Half of an estimate is as good as certain.
+    room::check(&job.target, need(expected / 2, true))?;
+    room::check(&job.target, need(expected, false))
 }

@@ -240,7 +240,7 @@ impl TileJob {
             resume: false,
             readers: threads,
             threads,
-            memory: default_memory(),
+            memory: super::machine::default_memory(threads, threads),
         }
     }
 
@@ -252,6 +252,10 @@ impl TileJob {
         let usage = |text: String| Err(Error::Usage(text));
         if self.inputs.is_empty() {
             return usage("no input given".to_owned());
+        }
+        if self.resume && self.inputs.iter().any(|input| input.on_error.skips()) {
+            let text = "--resume goes on with complete work: it cannot be used with --on-error skip";
+            return usage(text.to_owned());
         }
         self.validate_tile_size()?;
         self.tiles.validate()?;
@@ -404,11 +408,6 @@ const TILE_UNIT: usize = 64;
 /// Largest side of a tile.
 const MOST_TILE_SIZE: usize = 4096;
 
-/// A quarter of the machine, at least 128 MB and at most 256 MB: more does not make a run faster.
-pub(super) fn default_memory() -> usize {
-    (super::machine::memory().unwrap_or(1 << 30) / 4).clamp(128 << 20, 256 << 20)
-}
-
 /// A container that counts what it is given, so that an empty set is an error of the input.
 struct Counted<'a> {
     sink: Box<dyn TileSink>,
@@ -492,6 +491,7 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         Some(updated) => updated.info(job, &plan),
         None => info(job, &plan, job.tiles.format()),
     };
+    let tight = estimate::check_room(job, &plan, kind, &encoder)?;
     let mut metatiles = plan.pyramid.metatiles(plan.budget.swath);
     let (container, log) = begin(job, &plan, kind, info)?;
     let container = container.with_pages(&job.webviewers);
@@ -535,7 +535,7 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     report.resumed = resumed;
     report.copied = others;
     report.empty = plan.counts().values().sum::<u64>().saturating_sub(done.tiles.saturating_sub(others));
-    report.warnings.extend(loom.warning());
+    report.warnings.extend(tight.into_iter().chain(loom.warning()));
     Ok(report)
 }
 

@@ -9,6 +9,7 @@ use super::{Plan, TileJob};
 use crate::job::machine;
 use crate::pipeline::Stats;
 use crate::raster::chunks::Decoded;
+use crate::raster::losses::Skipped;
 use crate::sink::{OutputKind, Written};
 
 /// What was made, and what it took.
@@ -40,6 +41,8 @@ pub struct Report {
     pub guesses: Vec<String>,
     /// What looks wrong with the result.
     pub warnings: Vec<String>,
+    /// Windows of the inputs that could not be read, where that does not fail the run.
+    pub skipped: Skipped,
     /// Wall time, planning and finishing included.
     pub seconds: f64,
     /// Most bytes resident at a time; `None` where the system does not tell.
@@ -97,6 +100,7 @@ impl Report {
             bounds: plan.degrees(),
             guesses: plan.guesses.clone(),
             warnings: Vec::new(),
+            skipped: Skipped::of(&job.inputs),
             seconds: elapsed.as_secs_f64(),
             peak_memory: machine::peak_memory(),
             decoded: decoded.bytes,

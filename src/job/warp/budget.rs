@@ -3,6 +3,7 @@
 use super::WarpJob;
 use super::plan::{Budget, Layer, Plan};
 use crate::error::{Error, Result};
+use crate::job::machine;
 use crate::job::tile::GDAL_CACHE;
 use crate::window::{Size, Window};
 
@@ -20,7 +21,7 @@ const SMALL: [usize; 3] = [256, 128, 64];
 /// # Errors
 /// [`Error::Usage`] for windows of no pixels, [`Error::Memory`] with the least that would do.
 pub(super) fn share_out(plan: &Plan, job: &WarpJob) -> Result<(Size, Budget)> {
-    let fixed = PROGRAM + GDAL_CACHE;
+    let fixed = PROGRAM + GDAL_CACHE + machine::threads_memory(job.readers, job.threads);
     let size = plan.grid.size;
     let chunk = |l: &Layer| l.layout.chunk().area() * l.pixel_bytes();
     let least_chunks = plan.layers.iter().map(chunk).max().unwrap_or(0) * (job.readers + 1);

@@ -21,6 +21,7 @@ pub use plan::{Budget, Plan};
 pub use report::Report;
 
 use super::calc::Nodata;
+use super::room::{self, Need};
 use crate::block::{Block, SampleType};
 use crate::error::{Error, Result};
 use crate::grid::Bounds;
@@ -156,7 +157,7 @@ impl WarpJob {
             window: None,
             readers: threads,
             threads,
-            memory: super::tile::default_memory(),
+            memory: super::machine::default_memory(threads, threads),
         }
     }
 
@@ -284,8 +285,10 @@ impl pipeline::Sink for Raster {
 pub fn run(job: &WarpJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) -> Result<Report> {
     let begun = Instant::now();
     job.validate()?;
-    let plan = Plan::new(job)?;
+    let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
+    let note = room::check(&job.target, Need::of(&job.spec(&plan)))?;
+    plan.notes.extend(note);
     let cache = ChunkCache::new(plan.budget.chunks);
     let loom = Loom::new(&plan);
     let windows = plan.windows();
@@ -328,8 +331,10 @@ fn packed(plan: &Plan, block: Block) -> Result<Cloth> {
 /// Those of the plan, and of a place that cannot be written to.
 pub fn dry_run(job: &WarpJob) -> Result<Plan> {
     job.validate()?;
-    let plan = Plan::new(job)?;
+    let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
+    let note = room::check(&job.target, Need::of(&job.spec(&plan)))?;
+    plan.notes.extend(note);
     Ok(plan)
 }
 

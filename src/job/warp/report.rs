@@ -13,6 +13,7 @@ use crate::job::machine;
 use crate::job::tile::Versions;
 use crate::pipeline::Stats;
 use crate::raster::chunks::Decoded;
+use crate::raster::losses::Skipped;
 use crate::raster::writer::WrittenRaster;
 
 /// What was made, and what it took.
@@ -53,6 +54,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What looks wrong with the result.
     pub warnings: Vec<String>,
+    /// Windows of the inputs that could not be read, where that does not fail the run.
+    pub skipped: Skipped,
     /// Wall time, planning and finishing included.
     pub seconds: f64,
     /// Most bytes resident at a time; `None` where the system does not tell.
@@ -97,6 +100,7 @@ impl Report {
             guesses: plan.guesses.clone(),
             notes: plan.notes.clone(),
             warnings: warnings(plan, counted),
+            skipped: Skipped::of(&job.inputs),
             seconds: elapsed.as_secs_f64(),
             peak_memory: machine::peak_memory(),
             decoded: decoded.bytes,
