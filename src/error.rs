@@ -40,6 +40,12 @@ pub enum Error {
     /// Files that were checked are not sound.
     #[error("{0}")]
     Faulty(String),
+    /// Shards of a job are missing.
+    #[error("{0}")]
+    Incomplete(String),
+    /// What failed may succeed later.
+    #[error("{0} (worth another attempt)")]
+    Temporary(Box<Error>),
     /// A signal asked the program to stop.
     #[error("stopped by {}", signal_name(*.0))]
     Interrupted(i32),
@@ -63,7 +69,7 @@ impl Error {
     }
 
     /// The process exit code that stands for this error:
-    /// 1 failed or done with skipped windows, 2 usage, 3 input cannot be read, 4 output cannot be written, 5 `check` found faults, 130 and 143 stopped.
+    /// 1 failed or done with skipped windows, 2 usage, 3 input cannot be read, 4 output cannot be written, 5 `check` found faults, 6 `merge` lacks shards, 75 worth another attempt, 130 and 143 stopped.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Memory(_) | Self::Strict(_) | Self::Skipped(_) | Self::Internal(_) => 1,
@@ -71,6 +77,8 @@ impl Error {
             Self::Input { .. } => 3,
             Self::Output { .. } => 4,
             Self::Faulty(_) => 5,
+            Self::Incomplete(_) => 6,
+            Self::Temporary(_) => 75,
             Self::Interrupted(signal) => (128 + signal) as u8,
         }
     }

@@ -12,6 +12,7 @@ mod machine;
 mod parse;
 mod picture;
 mod progress;
+mod shards;
 mod signals;
 mod terrain;
 mod tile;
@@ -35,7 +36,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, or done with skipped windows; 2 wrong usage; 3 an input cannot be read or holds nothing to \
-                          tile; 4 the output cannot be written; 5 `check` found faults; 130, 143 stopped by Ctrl-C, SIGTERM.";
+                          tile; 4 the output cannot be written; 5 `check` found faults; 6 `merge` lacks shards; 75 worth another attempt; 130, 143 stopped by Ctrl-C, SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -55,6 +56,12 @@ enum Command {
     Info(info::InfoArgs),
     /// Look at a tile set in a browser.
     View(view::ViewArgs),
+    /// Divide a job into shards for many machines.
+    Plan(shards::PlanArgs),
+    /// Make a shard of a planned job.
+    Run(shards::RunArgs),
+    /// Put the shards of a planned job together.
+    Merge(shards::MergeArgs),
 }
 
 /// Options that all commands share.
@@ -99,6 +106,9 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Info(args) => info::run(args),
         Command::View(args) => view::run(args),
+        Command::Plan(args) => shards::plan(args),
+        Command::Run(args) => shards::run(args),
+        Command::Merge(args) => shards::merge(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

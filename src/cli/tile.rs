@@ -127,7 +127,7 @@ pub struct TileArgs {
     #[command(flatten)]
     format: FormatArgs,
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
 }
 
 pub(super) fn scheme(text: &str) -> Result<Scheme, String> {
@@ -192,7 +192,7 @@ impl TileArgs {
     }
 
     /// The job the flags describe.
-    fn job(&self) -> Result<TileJob> {
+    pub(super) fn job(&self) -> Result<TileJob> {
         let (named, output) = match &self.output {
             Some(output) => (&self.paths[..], output),
             None => match &self.paths[..] {

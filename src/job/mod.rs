@@ -8,5 +8,6 @@ pub mod convert;
 pub mod machine;
 mod recent;
 mod room;
+pub mod shards;
 pub mod tile;
 pub mod warp;

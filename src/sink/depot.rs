@@ -139,6 +139,14 @@ impl Depot {
         if let Keep::Segments(segments) = &*self.0 { segments.flush() } else { Ok(()) }
     }
 
+    /// Waits until the bytes of all tiles are on the disk. For spools: a folder is synced when it is finished.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the disk refuses.
+    pub fn sync(&self) -> Result<()> {
+        if let Keep::Segments(segments) = &*self.0 { segments.stored()?.sync() } else { Ok(()) }
+    }
+
     /// Whether the bytes of a tile that an earlier run deposited are there. `bytes` is for whatever it wants.
     pub(super) fn holds(&self, tile: &Deposited, bytes: &mut Vec<u8>) -> bool {
         bytes.resize(tile.len as usize, 0);
@@ -516,6 +524,12 @@ impl Stored {
     /// The first segment, to be named in errors.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Waits until all are on the disk.
+    fn sync(&self) -> Result<()> {
+        let synced = self.files.iter().flatten().try_for_each(|file| file.sync_all());
+        synced.map_err(|e| failed(&self.path, "cannot be synced", &e))
     }
 
     /// How many segments there are: as many as threads made tiles.

@@ -299,6 +299,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Waits until all records are on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the disk refuses.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(|e| failed(&self.path, "cannot be synced", &e))
+    }
+
     /// Takes records back whose tiles are not there.
     ///
     /// # Errors

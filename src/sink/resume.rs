@@ -24,6 +24,32 @@ pub struct Log {
 }
 
 impl Log {
+    /// All that a journal holds.
+    pub(super) fn of(journal: Journal) -> Self {
+        Self { journal, tiles: 0 }
+    }
+
+    /// Whether a task is finished.
+    pub fn has(&self, task: TileCoord) -> bool {
+        self.done().any(|done| done == task)
+    }
+
+    /// The tiles of a finished task, counted from 0.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when they cannot be read.
+    pub(super) fn tiles_of(&self, task: usize) -> Result<Vec<Deposited>> {
+        self.journal.entries().get(task).map_or_else(|| Ok(Vec::new()), |entry| self.journal.tiles(*entry))
+    }
+
+    /// Waits until everything that was noted is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the disk refuses.
+    pub fn sync(&self) -> Result<()> {
+        self.journal.sync()
+    }
+
     /// How many tiles earlier runs made.
     pub fn tiles(&self) -> u64 {
         self.tiles

@@ -17,6 +17,7 @@ mod overviews;
 mod pictures;
 mod remote;
 mod samples;
+mod shards;
 mod small_disk;
 mod terrain;
 mod tile;

@@ -16,7 +16,11 @@ const PROGRAM: usize = 64 << 20;
 /// [`Error::Memory`] with the least that would do.
 pub(super) fn share_out(plan: &Plan, job: &CogJob) -> Result<Budget> {
     let pixel = plan.pixel_bytes();
-    let fixed = PROGRAM + GDAL_CACHE + index(plan) + machine::threads_memory(job.readers, job.threads);
+    let fixed = PROGRAM
+        + GDAL_CACHE
+        + index(plan)
+        + machine::threads_memory(job.readers, job.threads)
+        + job.threads * compressor(plan);
     let chunk = |l: &Layer| l.layout.chunk().area() * pixel;
     let largest = plan.layers.iter().map(chunk).max().unwrap_or(0);
     let least_chunks = largest * (job.readers + 1);
@@ -41,6 +45,16 @@ pub(super) fn share_out(plan: &Plan, job: &CogJob) -> Result<Budget> {
     let reserve = pyramid(swath).min(pyramid(1) + spare / 5);
     let in_flight = job.memory - fixed - reserve - chunks;
     Ok(Budget { fixed, pyramid: reserve, chunks, in_flight, task, swath })
+}
+
+/// Bytes that the tables of a compressor take on each thread, at its default effort.
+fn compressor(plan: &Plan) -> usize {
+    let method = plan.creation().iter().find_map(|option| option.strip_prefix("COMPRESS="));
+    match method {
+        Some("ZSTD" | "LERC_ZSTD") => 8 << 20,
+        Some("LZMA") => 96 << 20,
+        _ => 0,
+    }
 }
 
 /// Bytes of the list of blocks, and of the directories made of it.

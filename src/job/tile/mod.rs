@@ -12,6 +12,7 @@ mod levels;
 pub mod look;
 pub mod masking;
 mod notes;
+pub mod parts;
 pub mod picture;
 pub mod places;
 pub mod plan;

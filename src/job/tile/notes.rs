@@ -71,14 +71,16 @@ impl Notes {
 ///
 /// # Errors
 /// [`Error::Output`](crate::Error::Output) when notes cannot be read, and those of `each`.
-pub(super) fn recall(log: &Log, mut each: impl FnMut(Left) -> Result<()>) -> Result<()> {
+pub(super) fn recall(logs: &[&Log], mut each: impl FnMut(Left) -> Result<()>) -> Result<()> {
     let senseless = |task: TileCoord| Error::Internal(format!("the notes of {task} make no sense"));
     let mut made: HashSet<TileCoord> = HashSet::new();
-    log.memos(|task, mut memo| {
-        made.extend(take_made(&mut memo).ok_or_else(|| senseless(task))?);
-        Ok(())
+    logs.iter().try_for_each(|log| {
+        log.memos(|task, mut memo| {
+            made.extend(take_made(&mut memo).ok_or_else(|| senseless(task))?);
+            Ok(())
+        })
     })?;
-    log.memos(|task, mut memo| {
+    let mut hand_over = |task: TileCoord, mut memo: &[u8]| {
         take_made(&mut memo).ok_or_else(|| senseless(task))?;
         while !memo.is_empty() {
             let (tile, node, pixels) = take_left(&mut memo).ok_or_else(|| senseless(task))?;
@@ -93,7 +95,8 @@ pub(super) fn recall(log: &Log, mut each: impl FnMut(Left) -> Result<()>) -> Res
             each(Left { tile, node, pixels })?;
         }
         Ok(())
-    })
+    };
+    logs.iter().try_for_each(|log| log.memos(&mut hand_over))
 }
 
 fn put(bytes: &mut Vec<u8>, tile: TileCoord) {

@@ -93,7 +93,7 @@ impl<'a> Loom<'a> {
     /// [`Error::Output`] when the notes cannot be read, [`Error::Internal`] when they make no sense.
     pub fn resume(&mut self, log: &Log) -> Result<()> {
         self.noting = true;
-        recall(log, |Left { tile, node, pixels }| {
+        recall(&[log], |Left { tile, node, pixels }| {
             let complete = match &self.waiting {
                 Waiting::Quarters(nursery) => nursery.arrive(tile, pixels).is_some(),
                 Waiting::Margins(nursery) => nursery.recall(node, pixels).is_some(),
@@ -106,6 +106,27 @@ impl<'a> Loom<'a> {
             }
             Ok(())
         })
+    }
+
+    /// Makes the nodes that no part of a job could complete, of the pixels that all parts have left; returns their tiles. Nothing else
+    /// was woven here.
+    ///
+    /// # Errors
+    /// As [`Loom::resume`], and those of the encoder and of the depot.
+    pub fn join<'l>(&self, logs: impl IntoIterator<Item = &'l Log>) -> Result<Vec<Deposited>> {
+        let logs: Vec<&Log> = logs.into_iter().collect();
+        let mut tiles = Vec::new();
+        recall(&logs, |Left { tile, node, pixels }| match &self.waiting {
+            Waiting::Quarters(nursery) => self.rise(nursery, tile, pixels, &mut tiles, None),
+            Waiting::Margins(nursery) => match nursery.recall(node, pixels) {
+                Some((node, parts)) => {
+                    let ready = vec![(node, self.shrunk(node, &parts)?)];
+                    self.rise_wide(nursery, ready, &mut tiles, None)
+                }
+                None => Ok(()),
+            },
+        })?;
+        Ok(tiles)
     }
 
     /// The tiles of a metatile, and of all nodes above that its arrival completes. Empty tiles are left out.
@@ -141,11 +162,23 @@ impl<'a> Loom<'a> {
         nursery: &Nursery<'_, Block>,
         weft: Weft,
         tiles: &mut Vec<Deposited>,
+        notes: Option<&mut Notes>,
+    ) -> Result<()> {
+        let child = weft.metatile;
+        let root = self.levels(weft, tiles)?;
+        let quarter = self.reduced(root)?;
+        self.rise(nursery, child, quarter, tiles, notes)
+    }
+
+    /// From a child, reduced to a quarter, to the nodes above that its arrival completes.
+    fn rise(
+        &self,
+        nursery: &Nursery<'_, Block>,
+        mut child: TileCoord,
+        mut quarter: Option<Block>,
+        tiles: &mut Vec<Deposited>,
         mut notes: Option<&mut Notes>,
     ) -> Result<()> {
-        let mut child = weft.metatile;
-        let root = self.levels(weft, tiles)?;
-        let mut quarter = self.reduced(root)?;
         loop {
             if let (Some(notes), Some(parent)) = (&mut notes, self.above(child)) {
                 notes.leave(child, parent, quarter.as_ref());
@@ -198,14 +231,25 @@ impl<'a> Loom<'a> {
         nursery: &WideNursery<'_, Block>,
         weft: Weft,
         tiles: &mut Vec<Deposited>,
-        mut notes: Option<&mut Notes>,
+        notes: Option<&mut Notes>,
     ) -> Result<()> {
         let base = self.plan.pyramid.cascade(weft.metatile.z).base();
         let under = self.plan.tiles_of(weft.metatile, base);
         let block = self.warped(weft)?;
         let part = |tile: TileCoord| block.as_ref().and_then(|b| b.crop(&tile.window(self.plan.tile_size)));
-        let mut ready: Vec<(TileCoord, Option<Block>)> = under.map(|tile| (tile, part(tile))).collect();
+        let ready: Vec<(TileCoord, Option<Block>)> = under.map(|tile| (tile, part(tile))).collect();
         drop(block);
+        self.rise_wide(nursery, ready, tiles, notes)
+    }
+
+    /// From tiles to the nodes above that their arrival completes.
+    fn rise_wide(
+        &self,
+        nursery: &WideNursery<'_, Block>,
+        mut ready: Vec<(TileCoord, Option<Block>)>,
+        tiles: &mut Vec<Deposited>,
+        mut notes: Option<&mut Notes>,
+    ) -> Result<()> {
         while let Some((tile, block)) = ready.pop() {
             let block = block.filter(|b| !b.validity.is_empty());
             if let Some(block) = &block {
