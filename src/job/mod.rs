@@ -7,5 +7,6 @@ pub mod cog;
 pub mod convert;
 pub mod machine;
 mod recent;
+pub mod split;
 pub mod tile;
 pub mod warp;

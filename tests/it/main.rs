@@ -17,6 +17,7 @@ mod pictures;
 mod remote;
 mod samples;
 mod small_disk;
+mod split;
 mod terrain;
 mod tile;
 mod validity;
