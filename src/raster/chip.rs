@@ -134,6 +134,14 @@ impl ChipEncoder {
         self.spec.template.bands.len()
     }
 
+    /// Bytes that each thread keeps between chips of a size, at most.
+    pub fn kept_bytes(&self, size: Size) -> usize {
+        match self.scheme {
+            Scheme::Gdal => memory::MOST_KEPT * self.spec.bytes(size).min(memory::MOST_BYTES),
+            Scheme::Tiff(_) | Scheme::Png(_) => 0,
+        }
+    }
+
     /// Whether pixels come back as they were.
     pub fn is_lossless(&self) -> bool {
         const LOSSY: [&str; 8] = ["JPEG", "WEBP", "JPEGXL", "BLX", "AVIF", "GPKG", "MBTiles", "PDF"];
@@ -208,6 +216,11 @@ impl ChipEncoder {
 }
 
 impl ChipSpec {
+    /// Bytes of the samples of a chip.
+    fn bytes(&self, size: Size) -> usize {
+        size.area() * self.template.bands.len() * self.template.sample_type.bytes()
+    }
+
     /// The geotransform of a window, as `gdal_translate -srcwin` computes it; none where the grid has none.
     fn geotransform(&self, window: &Window) -> Option<[f64; 6]> {
         let (mut g, _) = self.template.place.clone()?;

@@ -21,7 +21,8 @@ const LEAST: usize = 16 << 20;
 /// # Errors
 /// [`Error::Memory`] with the least that would do.
 pub(super) fn share_out(plan: &Plan, job: &SplitJob) -> Result<Budget> {
-    let fixed = PROGRAM + GDAL_CACHE + records(plan);
+    let kept = plan.layers.iter().map(|l| l.encoder.kept_bytes(plan.largest())).max().unwrap_or(0);
+    let fixed = PROGRAM + GDAL_CACHE + records(plan) + kept * job.threads;
     let chunk = plan.layers.iter().map(|l| l.layout.chunk().area() * l.pixel_bytes()).max().unwrap_or(0);
     let least_chunks = chunk * (job.readers + 1);
     let task = cost(plan, plan.largest());

@@ -200,12 +200,18 @@ impl SplitJob {
         if !(0.0..=1.0).contains(&self.min_valid) {
             return usage(format!("--min-valid {}: give a share from 0 to 1", self.min_valid));
         }
-        if let Extent::Grid { columns, rows } = self.extent
-            && (columns == 0 || rows == 0)
-        {
-            return usage(
-                "--grid: give a number of columns and of rows above 0, for instance 4x3".to_owned(),
-            );
+        if let Extent::Grid { columns, rows } = self.extent {
+            if columns == 0 || rows == 0 {
+                return usage(
+                    "--grid: give a number of columns and of rows above 0, for instance 4x3".to_owned(),
+                );
+            }
+            if self.edges != Edges::Partial {
+                let edges = self.edges.name();
+                return usage(format!(
+                    "--grid leaves no chip beyond the edge: --edges {edges} cannot be used with it"
+                ));
+            }
         }
         if let Extent::Size { size, overlap, stride, .. } = self.extent {
             let bad = |v: f64, zero: bool| !(v.is_finite() && (v > 0.0 || (zero && v == 0.0)));
@@ -320,6 +326,10 @@ mod tests {
         let cases: Vec<(&str, SplitJob)> = vec![
             ("--min-valid", SplitJob { min_valid: 1.5, ..job() }),
             ("--grid", SplitJob { extent: Extent::Grid { columns: 0, rows: 2 }, ..job() }),
+            (
+                "--edges shift",
+                SplitJob { extent: Extent::Grid { columns: 1, rows: 2 }, edges: Edges::Shift, ..job() },
+            ),
             ("--size", SplitJob { extent: sized(Some((0.0, 1.0)), None, None), ..job() }),
             ("--stride", SplitJob { extent: sized(None, one, one), ..job() }),
             ("--footprints", SplitJob { extent: sized(None, one, None), footprints, ..job() }),

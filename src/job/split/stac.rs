@@ -21,6 +21,9 @@ pub(super) fn check(job: &SplitJob) -> Result<()> {
         Some(text) if !is_datetime(text) => {
             Err(Error::Usage(format!("--datetime '{text}': give it as 2024-06-30T10:20:00Z")))
         }
+        Some(_) if !job.index.contains(&IndexKind::Stac) => {
+            Err(Error::Usage("--datetime is for --index stac: no other index tells a time".to_owned()))
+        }
         _ => Ok(()),
     }
 }

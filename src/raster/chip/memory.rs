@@ -15,8 +15,11 @@ use crate::raster::template::native_int8;
 use crate::raster::{raw, reason};
 use crate::window::{Size, Window};
 
-/// Datasets that a thread keeps: the sizes of chips at the edges, of a few rasters.
-const MOST_KEPT: usize = 16;
+/// Datasets that a thread keeps: the sizes of chips at the edges, or of a few rasters.
+pub(super) const MOST_KEPT: usize = 4;
+
+/// Bytes of a dataset that is kept, at most.
+pub(super) const MOST_BYTES: usize = 4 << 20;
 
 /// A dataset in memory that says what its raster says.
 struct Kept {
@@ -53,13 +56,15 @@ pub(super) fn files(
             Some(at) => kept.remove(at),
             None => Kept::new(spec, encoder, size, mask.is_some())?,
         };
-        if kept.len() >= MOST_KEPT {
-            kept.remove(0);
-        }
         let folder = format!("/vsimem/tileloom-chips-{encoder}-{number}");
         let made = own.fill(spec, pixels, mask).and_then(|()| own.copy(spec, &folder, name, extension));
         let gathered = gathered(&folder, name, extension);
-        kept.push(own);
+        if spec.bytes(size) <= MOST_BYTES {
+            if kept.len() >= MOST_KEPT {
+                kept.remove(0);
+            }
+            kept.push(own);
+        }
         // Nobody has heard of the folder.
         made.and(gathered).map_err(|why| why.replace(&format!("{folder}/"), ""))
     })
