@@ -93,7 +93,9 @@ pub fn print(raster: &Path, seen: &Seen, threads: usize, rounds: u16, scratch: &
             bytes[k] as f64 / bytes[0].max(1) as f64
         );
     }
-    skipped.iter().for_each(|why| println!("\nskipped: {why}"));
+    for why in skipped {
+        println!("\nskipped: {why}");
+    }
     Ok(())
 }
 

@@ -22,9 +22,6 @@ use super::progress::Progress;
 use super::tile::size;
 use super::{CommonArgs, json, note, parse, print, signals};
 
-/// Chips of a shard, unless something else is said.
-const SHARD_CHIPS: u64 = 10_000;
-
 const EXAMPLES: &str = "\
 Several INPUTs, and labels, are taken from the same place at once: their chips have the same name, each input has a folder of its own. \
 gdal_retile's -ps and -overlap are understood.
@@ -43,13 +40,13 @@ Examples:
 #[allow(clippy::doc_markdown)] // the help shows the text as it stands
 pub struct SplitArgs {
     /// Rasters (anything GDAL reads), FILE or NAME=FILE, and the folder to make.
-    #[arg(required = true, num_args = 2.., value_name = "INPUT... OUTDIR")]
+    #[arg(required = true, value_name = "INPUT... OUTDIR")]
     paths: Vec<PathBuf>,
     /// A raster of classes, FILE or NAME=FILE: resampled by nearest only; may be repeated.
     #[arg(long = "label", value_name = "FILE")]
     labels: Vec<PathBuf>,
     /// Side of a chip, or WIDTH,HEIGHT [default: 256 pixels].
-    #[arg(short, long, visible_alias = "chip-size", value_name = "SIZE", value_parser = sides, allow_hyphen_values = true)]
+    #[arg(long, visible_alias = "chip-size", value_name = "SIZE", value_parser = sides, allow_hyphen_values = true)]
     size: Option<Sides>,
     /// What --size, --overlap and --stride count: pixels, or ground for units of the CRS.
     #[arg(long, value_name = "pixels|ground", default_value = "pixels", value_parser = ["pixels", "ground"])]
@@ -93,7 +90,7 @@ pub struct SplitArgs {
     /// Bands to take of inputs that are no labels, in this order [default: all].
     #[arg(short, long, visible_alias = "band", value_name = "N", value_delimiter = ',')]
     bands: Vec<usize>,
-    /// Format of chips, by GDAL's name.
+    /// Format of chips, by GDAL's name or the extension: GTiff, PNG, JPEG, WEBP, ...
     #[arg(short, long, visible_alias = "of", value_name = "FORMAT", default_value = "GTiff")]
     format: String,
     /// Creation option of the format; may be repeated.
@@ -114,8 +111,8 @@ pub struct SplitArgs {
     /// When the pixels were taken, in UTC, as in 2024-06-30T10:20:00Z; for --index stac.
     #[arg(long, value_name = "TIME")]
     datetime: Option<String>,
-    /// Write tar archives as WebDataset reads them, of so many chips at most.
-    #[arg(long, value_name = "CHIPS", num_args = 0..=1, default_missing_value = "10000")]
+    /// Write tar archives as WebDataset reads them, of so many chips at most, for instance 10000.
+    #[arg(long, value_name = "CHIPS")]
     shards: Option<u64>,
     /// The same, of so many bytes at most, for instance 1G.
     #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
@@ -130,7 +127,7 @@ pub struct SplitArgs {
     #[arg(long, value_name = "PIXELS", requires = "subsets")]
     subset_block: Option<usize>,
     /// CRS to assume for the inputs instead of their own.
-    #[arg(long, visible_alias = "input-crs", value_name = "CRS")]
+    #[arg(short = 's', long, visible_alias = "input-crs", value_name = "CRS")]
     src_crs: Option<String>,
     /// The value of pixels without data, instead of the declared ones, of inputs that are no labels; none for none.
     #[arg(long, value_name = "VALUE|none", value_parser = parse::nodata, allow_hyphen_values = true)]
@@ -167,6 +164,13 @@ fn indexes(text: &str) -> Result<Indexes, String> {
 
 fn subsets(text: &str) -> Result<Subsets, String> {
     partition::subsets(text).map(Subsets)
+}
+
+/// GDAL's name of a format, where its extension is given.
+fn driver(name: &str) -> String {
+    let known = [("tif", "GTiff"), ("tiff", "GTiff"), ("jpg", "JPEG"), ("jp2", "JP2OpenJPEG")];
+    let found = known.iter().find(|(extension, _)| name.eq_ignore_ascii_case(extension));
+    found.map_or(name, |(_, driver)| driver).to_owned()
 }
 
 /// Columns and rows: `4x3`.
@@ -225,18 +229,18 @@ impl SplitArgs {
         });
         job.resampling = self.resampling;
         job.bands.clone_from(&self.bands);
-        job.format = Format { driver: self.format.clone(), creation_options: self.creation_options.clone() };
+        job.format = Format { driver: driver(&self.format), creation_options: self.creation_options.clone() };
         job.label_format = self
             .label_format
             .clone()
-            .map(|driver| Format { driver, creation_options: self.label_options.clone() });
+            .map(|name| Format { driver: driver(&name), creation_options: self.label_options.clone() });
         job.name.clone_from(&self.name);
         job.index.clone_from(&self.index.0);
         job.datetime.clone_from(&self.datetime);
         job.shards = match (self.shards, self.shard_size) {
             (None, None) => None,
             (chips, bytes) => Some(ShardLimits {
-                chips: chips.unwrap_or(if bytes.is_some() { u64::MAX } else { SHARD_CHIPS }),
+                chips: chips.unwrap_or(u64::MAX),
                 bytes: bytes.map_or(u64::MAX, |b| b as u64),
             }),
         };

@@ -85,7 +85,7 @@ struct Shard {
 }
 
 impl ChipSink {
-    /// Opens a folder; `description` is what [`DESCRIPTION`] says until it is finished.
+    /// Opens a folder; `description` is what `chips.json` says until it is finished.
     ///
     /// # Errors
     /// [`Error::Output`] when that fails.

@@ -125,7 +125,7 @@ fn rasterio_reads_the_same_from_chips_and_windows() {
     }
     let dir = scratch();
     for (name, options) in [
-        ("rgb.tif", &["--size", "128", "--overlap", "32"][..]),
+        ("rgb.tif", &["--size", "128", "--overlap", "32", "-f", "tif"][..]),
         ("dem.tif", &["--size", "100", "--co", "COMPRESS=LZW"]),
         ("rgb16.tif", &["--size", "300", "-f", "PNG"]),
     ] {
