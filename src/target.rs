@@ -8,6 +8,8 @@
 //! A run that can be resumed keeps what it finished when it fails: the claim then leaves the unfinished work and its
 //! journal where they are.
 
+pub(crate) mod chips;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -26,6 +28,8 @@ pub(crate) const SEGMENTS: usize = 64;
 pub enum Shape {
     /// A folder of tiles.
     Folder,
+    /// A folder of chips.
+    Chips,
     /// One regular file, whatever it holds.
     File,
 }
@@ -87,7 +91,7 @@ impl Target {
         let lock = Lock::take(&names)?;
         if names.aside.exists() {
             if names.target.exists() {
-                remove_stale(&names.aside)?;
+                remove_stale(&names.aside, shape)?;
             } else {
                 // A run stopped between the two renames of a swap: what stood here is still whole.
                 rename(&names.aside, &names.target)?;
@@ -188,10 +192,10 @@ impl Claim {
     /// [`Error::Output`] when it cannot be removed or is no unfinished work.
     pub(crate) fn clear(&self) -> Result<()> {
         // The journal first: without it nobody takes for finished what is half removed.
-        remove_stale(&self.names.journal)?;
-        remove_stale(&self.names.partial)?;
+        remove_stale(&self.names.journal, Shape::File)?;
+        remove_stale(&self.names.partial, self.shape)?;
         for segment in 0..SEGMENTS {
-            remove_stale(&self.names.segment(segment))?;
+            remove_stale(&self.names.segment(segment), Shape::File)?;
         }
         self.keep_unfinished(false);
         Ok(())
@@ -207,7 +211,7 @@ impl Claim {
     /// # Errors
     /// [`Error::Output`] when it cannot be removed.
     pub(crate) fn remove_partial(&self) -> Result<()> {
-        remove_stale(&self.names.partial)
+        remove_stale(&self.names.partial, self.shape)
     }
 
     /// Refuses an unfinished folder that holds what no tile set has.
@@ -215,7 +219,7 @@ impl Claim {
     /// # Errors
     /// [`Error::Output`].
     pub(crate) fn inspect_partial(&self) -> Result<()> {
-        inspect_stale(&self.names.partial)
+        inspect_stale(&self.names.partial, self.shape)
     }
 
     /// The name of the journal of a run that can be resumed.
@@ -289,7 +293,7 @@ impl Drop for Claim {
             let _ = fs::remove_file(self.names.segment(segment));
         }
         let _ = match self.shape {
-            Shape::Folder => fs::remove_dir_all(&self.names.partial),
+            Shape::Folder | Shape::Chips => fs::remove_dir_all(&self.names.partial),
             Shape::File => fs::remove_file(&self.names.partial),
         };
     }
@@ -344,7 +348,7 @@ impl Drop for Lock {
 enum Existing {
     /// Nothing, or what a rename replaces in one step: a file by a file, an empty folder by a folder.
     Replaceable,
-    /// A folder with a tile set, to be moved aside.
+    /// A folder with a tile set or chips, to be moved aside.
     TileSet,
 }
 
@@ -380,6 +384,17 @@ fn inspect(path: &Path, shape: Shape, overwrite: bool) -> Result<Existing> {
                 return refuse("holds a tile set; pass --overwrite to replace it");
             }
             Ok(Existing::TileSet)
+        }
+        Shape::Chips => {
+            if !metadata.is_dir() {
+                return refuse("is a file; chips go into a folder");
+            }
+            match chips::look(path)? {
+                chips::Found::Empty => Ok(Existing::Replaceable),
+                chips::Found::Other(why) => refuse(&format!("is not replaced, since {why}")),
+                chips::Found::Chips if overwrite => Ok(Existing::TileSet),
+                chips::Found::Chips => refuse("holds chips; pass --overwrite to replace them"),
+            }
         }
         Shape::File => {
             if metadata.is_dir() {
@@ -431,14 +446,14 @@ impl FolderContent {
 }
 
 /// Removes the unfinished work of a run that crashed.
-fn remove_stale(path: &Path) -> Result<()> {
+fn remove_stale(path: &Path, shape: Shape) -> Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(failed(path, "cannot be inspected", &e)),
     };
     let removed = if metadata.is_dir() {
-        inspect_stale(path)?;
+        inspect_stale(path, shape)?;
         fs::remove_dir_all(path)
     } else {
         fs::remove_file(path)
@@ -447,7 +462,15 @@ fn remove_stale(path: &Path) -> Result<()> {
 }
 
 /// Refuses a folder that unfinished work cannot have made.
-fn inspect_stale(path: &Path) -> Result<()> {
+fn inspect_stale(path: &Path, shape: Shape) -> Result<()> {
+    if shape == Shape::Chips {
+        return match chips::look(path)? {
+            chips::Found::Other(why) => {
+                Err(Error::output(path, format!("is in the way, and {why}; move it away")))
+            }
+            chips::Found::Empty | chips::Found::Chips => Ok(()),
+        };
+    }
     if let Some(name) = FolderContent::of(path)?.foreign {
         let reason = format!(
             "is in the way and holds '{}', which is no part of a tile set; move it away",

@@ -34,6 +34,8 @@ pub enum Job {
     Processors,
     /// Start-up, with `gdalinfo`.
     Start,
+    /// Chips, with `gdal_retile.py` and `gdal raster tile`.
+    Split,
 }
 
 /// Who is compared in a job.
@@ -51,7 +53,7 @@ pub struct Field {
 
 impl Job {
     /// All there are.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Gdal,
         Self::Small,
         Self::Gdal2Tiles,
@@ -64,13 +66,14 @@ impl Job {
         Self::Mosaic,
         Self::Processors,
         Self::Start,
+        Self::Split,
     ];
 
     /// Whether the job makes sense of a raster.
     pub fn suits(self, seen: &Seen) -> bool {
         match self {
             Self::Terrain => seen.heights,
-            Self::Start => false,
+            Self::Start | Self::Split => false,
             _ => !seen.heights,
         }
     }
@@ -110,7 +113,7 @@ impl Job {
                 });
                 Field { pieces: true, ..against("256 files, PNG, folder", Form::Png, Folder, peer) }
             }
-            Self::Processors | Self::Start => {
+            Self::Processors | Self::Start | Self::Split => {
                 let mut field =
                     Field { name: "PNG, PMTiles", contestants: vec![], skipped: vec![], pieces: false };
                 for count in [2, 1] {

@@ -3,6 +3,7 @@
 //!
 //! `cargo bench --bench peers -- [RASTER...]`; without a raster it makes one. `benches/README.md` tells more.
 
+mod chips;
 mod curve;
 mod jobs;
 mod measure;
@@ -108,6 +109,9 @@ fn compare(args: &Args) -> Result<()> {
         match &args.curve {
             Some(sides) => curve::print(&task, &seen, sides, &mut rounds)?,
             None => lines.extend(table::print(&task, &seen, &args.only, &mut rounds)?),
+        }
+        if args.curve.is_none() && args.only.contains(&Job::Split) {
+            chips::print(raster, &seen, threads, args.rounds, &folder)?;
         }
         // Only now: ext4 is slow to create files for some minutes after as many were deleted, and the next run would pay.
         fs::remove_dir_all(folder)?;

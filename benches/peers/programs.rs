@@ -231,7 +231,7 @@ impl Contestant {
 }
 
 /// A program by the environment variable that names it, or on the path.
-fn find(variable: &str, name: &str) -> Result<PathBuf, String> {
+pub fn find(variable: &str, name: &str) -> Result<PathBuf, String> {
     let found = env::var_os(variable).map(PathBuf::from).or_else(|| on_path(name));
     found.ok_or_else(|| format!("`{name}` is not on the path ({variable} may name it)"))
 }

@@ -14,6 +14,7 @@ mod picture;
 mod progress;
 mod shards;
 mod signals;
+mod split;
 mod terrain;
 mod tile;
 mod validity;
@@ -48,6 +49,8 @@ enum Command {
     Warp(Box<warp::WarpArgs>),
     /// Turn rasters into a cloud-optimised GeoTIFF.
     Cog(Box<cog::CogArgs>),
+    /// Cut rasters into chips, for machine learning and for retiling.
+    Split(Box<split::SplitArgs>),
     /// Copy a tile set into another container, checking every tile.
     Convert(convert::ConvertArgs),
     /// Say whether GeoTIFFs and tile sets are sound, and what is wrong with them.
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Calc(args) => calc::run(args),
         Command::Warp(args) => warp::run(args),
         Command::Cog(args) => cog::run(args),
+        Command::Split(args) => split::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Check(args) => check::run(args),
         Command::Info(args) => info::run(args),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use tileloom::grid::{Bounds, MAX_ZOOM};
 
 /// Single-dash options of GDAL's classic utilities and their names here.
-const GDAL_NAMES: [(&str, &str); 35] = [
+const GDAL_NAMES: [(&str, &str); 36] = [
     ("-s_srs", "--src-crs"),
     ("--s_srs", "--src-crs"),
     ("-a_srs", "--src-crs"),
@@ -41,17 +41,26 @@ const GDAL_NAMES: [(&str, &str); 35] = [
     ("-scale", "--scale"),
     ("-wm", "--memory"),
     ("--tilesize", "--tile-size"),
+    ("-overlap", "--overlap"),
 ];
 
 /// The arguments with GDAL's single-dash names replaced, up to a `--`.
-pub fn normalised(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+pub fn normalised(mut args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut literal = false;
-    args.map(|arg| {
+    let mut all = Vec::new();
+    while let Some(arg) = args.next() {
         literal |= arg == "--";
+        if !literal && arg == "-ps" {
+            // Two words with gdal_retile, one here.
+            let sides: Vec<String> =
+                args.by_ref().take(2).map(|a| a.to_string_lossy().into_owned()).collect();
+            all.extend(["--size".into(), sides.join(",").into()]);
+            continue;
+        }
         let known = GDAL_NAMES.iter().find(|(theirs, _)| !literal && arg == *theirs);
-        known.map_or(arg, |(_, ours)| OsString::from(ours))
-    })
-    .collect()
+        all.push(known.map_or(arg, |(_, ours)| OsString::from(ours)));
+    }
+    all
 }
 
 /// Zoom levels: `7`, `5-12`, `5..12`, `5-`, `-12`.
@@ -224,5 +233,7 @@ mod tests {
         let args = ["tile", "-s_srs", "EPSG:4326", "--", "-oo"].map(OsString::from);
         let ours = normalised(args.into_iter());
         assert_eq!(ours, ["tile", "--src-crs", "EPSG:4326", "--", "-oo"].map(OsString::from));
+        let args = ["split", "-ps", "512", "256", "a.tif"].map(OsString::from);
+        assert_eq!(normalised(args.into_iter()), ["split", "--size", "512,256", "a.tif"].map(OsString::from));
     }
 }

@@ -9,5 +9,6 @@ pub mod machine;
 mod recent;
 mod room;
 pub mod shards;
+pub mod split;
 pub mod tile;
 pub mod warp;

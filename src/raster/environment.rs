@@ -59,6 +59,11 @@ impl LocalSetting {
         Self::new("CHECK_WITH_INVERT_PROJ", "TRUE")
     }
 
+    /// Masks go into the files of the rasters they belong to, not beside them.
+    pub(super) fn mask_inside() -> Self {
+        Self::new("GDAL_TIFF_INTERNAL_MASK", "TRUE")
+    }
+
     fn new(key: &'static str, value: &str) -> Self {
         let unset = gdal::config::get_config_option(key, "").is_ok_and(|value| value.is_empty());
         let set = || gdal::config::set_thread_local_config_option(key, value).is_ok();

@@ -1,6 +1,7 @@
 //! GDAL behind safe types. Paths travel between threads; the types that hold a dataset are `!Send`.
 
 mod blocks;
+pub mod chip;
 pub mod chunks;
 pub mod codec;
 pub mod coverage;
@@ -9,6 +10,7 @@ pub mod crs;
 pub mod cutline;
 pub mod describe;
 pub mod environment;
+pub(crate) mod footprints;
 pub mod frame;
 pub mod georef;
 pub mod ifd;

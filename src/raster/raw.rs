@@ -71,6 +71,14 @@ pub(super) fn forget_served(path: &std::path::Path) {
     }
 }
 
+/// Removes a folder in memory with all that is in it.
+pub(super) fn remove_folder(path: &str) {
+    if let Ok(path) = CString::new(path) {
+        // SAFETY: a NUL-terminated string that outlives the call.
+        unsafe { gdal_sys::VSIRmdirRecursive(path.as_ptr()) };
+    }
+}
+
 /// The files that a dataset is made of, as GDAL names them; none for datasets that are no files.
 pub(super) fn file_list(dataset: &Dataset) -> Vec<String> {
     let mut names = Vec::new();

@@ -106,7 +106,8 @@ impl TemplateSpec {
     /// GDAL's reason, with the path of the source where that cannot be read.
     pub fn directory(&self, overview: bool) -> Result<(Directory, bool), String> {
         let made = || {
-            let memory = self.in_memory(overview)?;
+            // GDAL takes from the whole file what a part of it would be; no more than the tags are wanted.
+            let memory = self.in_memory(Size::new(16, 16), overview)?;
             let (bytes, beside) = self.written(&memory)?;
             let directory = Directory::first(&bytes).ok_or_else(|| "GDAL has made no TIFF".to_owned())?;
             Ok((directory, beside))
@@ -122,15 +123,16 @@ impl TemplateSpec {
         Ok((directory, beside))
     }
 
-    /// A dataset in memory that says all that is to be said.
-    fn in_memory(&self, overview: bool) -> Result<Dataset, String> {
+    /// A dataset in memory, of a size, that says all that is to be said.
+    ///
+    /// # Errors
+    /// GDAL's reason, with the path of the source where that cannot be read.
+    pub(super) fn in_memory(&self, size: Size, overview: bool) -> Result<Dataset, String> {
         let gdal = |e: gdal::errors::GdalError| reason(&e);
         let source = self.source.open_dataset(None)?;
         let driver = DriverManager::get_driver_by_name("MEM").map_err(gdal)?;
         let native = native_int8();
         let none = CslStringList::new();
-        // GDAL takes from the whole file what a part of it would be; no more than the tags are wanted.
-        let size = Size::new(16, 16);
         let kind = (self.sample_type, native);
         let mut memory = raw::create(&driver, std::path::Path::new(""), size, self.bands.len(), kind, &none)?;
         if !overview {

@@ -12,6 +12,7 @@
 //! ```
 
 mod assemble;
+pub mod chips;
 pub mod cog;
 mod depot;
 mod flush;

@@ -74,6 +74,8 @@ impl Job {
             job("warp", "rgb.tif", "out.tif", &["-t_srs", "EPSG:3857", "--co", "COMPRESS=DEFLATE"]),
             job("cog", "rgb.tif", "out.tif", &["--co", "COMPRESS=DEFLATE", "--blocksize", "128"]),
             job("cog", "rgb.tif", "out.tif", &["--co", "COMPRESS=JPEG", "--blocksize", "128"]),
+            job("split", "rgb.tif", "chips", &["--size", "128", "--overlap", "16", "--index", "csv,geojson"]),
+            job("split", "rgb.tif", "shards", &["--size", "128", "--shards", "8", "--format", "PNG"]),
         ]
     }
 
@@ -98,7 +100,11 @@ impl Job {
         let path = folder.join(self.output);
         if path.extension().is_none() {
             fs::create_dir(&path).expect("made");
-            fs::write(path.join("metadata.json"), "{}").expect("written");
+            let (name, text) = match self.command {
+                "split" => ("chips.json", r#"{"extensions": [".json"]}"#),
+                _ => ("metadata.json", "{}"),
+            };
+            fs::write(path.join(name), text).expect("written");
         } else {
             fs::write(&path, "the old one").expect("written");
         }

@@ -19,6 +19,7 @@ mod remote;
 mod samples;
 mod shards;
 mod small_disk;
+mod split;
 mod terrain;
 mod tile;
 mod validity;

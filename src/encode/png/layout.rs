@@ -8,6 +8,7 @@
 
 use super::PngOptions;
 use crate::encode::{Colour, Picture, Plane, Rgba};
+use crate::window::Size;
 
 /// Pixels that are expanded to colours at once.
 const CHUNK: usize = 64;
@@ -111,6 +112,12 @@ impl<'a> Layout<'a> {
         });
         let colour_type = if gray { ColourType::GrayAlpha } else { ColourType::Rgba };
         of(colour_type, 8, with_alpha(&picture, colour_type, &mut scratch.bytes), &[])
+    }
+
+    /// Samples as they are, 8 bits each.
+    pub(super) fn plain(size: Size, colour_type: ColourType, samples: &'a [u8], palette: &'a [Rgba]) -> Self {
+        let rows = Plane { bytes: samples, stride: size.width * colour_type.channels() };
+        Layout { colour_type, depth: 8, width: size.width, height: size.height, rows, palette }
     }
 
     /// Bytes of a row.

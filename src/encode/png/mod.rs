@@ -12,10 +12,11 @@ mod strategy;
 
 use std::cell::RefCell;
 
-use layout::Layout;
+use layout::{ColourType, Layout};
 
-use super::{Picture, TileEncoder, TileFormat};
-use crate::error::Result;
+use super::{Picture, Rgba, TileEncoder, TileFormat};
+use crate::error::{Error, Result};
+use crate::window::Size;
 
 /// Longest side of a picture: what fits the arithmetic of rows, well below what PNG allows.
 const MOST: usize = 1 << 30;
@@ -77,6 +78,44 @@ impl Png {
     /// An encoder with these options.
     pub fn new(options: impl Into<PngOptions>) -> Self {
         Self { options: options.into() }
+    }
+}
+
+impl Png {
+    /// Appends a PNG of bytes as they are, without a look at what they show: `bands` samples to a pixel (grey, grey and opacity,
+    /// red, green and blue, these and opacity), or positions in a table of opaque colours if there is one.
+    ///
+    /// # Errors
+    /// When the samples do not fill the size, or are of no such kind.
+    pub fn encode_samples(
+        &self,
+        size: Size,
+        bands: usize,
+        samples: &[u8],
+        palette: &[Rgba],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let colour_type = match bands {
+            1 if !palette.is_empty() => ColourType::Indexed,
+            1 => ColourType::Gray,
+            2 => ColourType::GrayAlpha,
+            3 => ColourType::Rgb,
+            4 => ColourType::Rgba,
+            _ => return Err(Error::Internal(format!("a PNG of {bands} bands"))),
+        };
+        let sides = 1..=MOST;
+        let fits = sides.contains(&size.width) && sides.contains(&size.height);
+        if !fits || samples.len() != size.area() * bands || palette.len() > 256 {
+            return Err(Error::Internal(format!("a PNG of {} × {} pixels", size.width, size.height)));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let layout = Layout::plain(size, colour_type, samples, palette);
+            chunk::begin(&layout, out)?;
+            chunk::chunk(*b"IDAT", out, |out| {
+                strategy::compress(&layout, self.options.mode, &mut scratch.work, out)
+            })?;
+            chunk::end(out)
+        })
     }
 }
 

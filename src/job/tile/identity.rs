@@ -59,11 +59,15 @@ fn comparable(job: &TileJob) -> TileJob {
         overwrite: false,
         tmp_dir: job.target.tmp_dir.as_deref().map(absolute),
     };
-    let harmless = |setting: &str| HARMLESS.iter().any(|key| setting.split('=').next() == Some(key));
-    let settings = job.settings.iter().filter(|setting| !harmless(setting)).cloned().collect();
+    let settings = job.settings.iter().filter(|setting| !is_harmless(setting)).cloned().collect();
     let (inputs, webviewers) = (Vec::new(), Vec::new());
     let same = TileJob { inputs, target, webviewers, settings, max_tiles: None, ..job.clone() };
     TileJob { readers: 0, threads: 0, memory: 0, resume: false, ..same }
+}
+
+/// Whether a setting of GDAL, `KEY=VALUE`, changes no pixel.
+pub(in crate::job) fn is_harmless(setting: &str) -> bool {
+    HARMLESS.iter().any(|key| setting.split('=').next() == Some(key))
 }
 
 /// A path that is the same from every working folder.
@@ -72,7 +76,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Names and values of the outer fields of what `{:#?}` shows of a struct. Names are spelled as options are.
-fn fields(text: &str) -> Vec<(String, String)> {
+pub(in crate::job) fn fields(text: &str) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
         let outer =
@@ -90,7 +94,7 @@ fn fields(text: &str) -> Vec<(String, String)> {
 }
 
 /// An input and the state of its files.
-fn described(path: &Path, mut files: Vec<PathBuf>) -> String {
+pub(in crate::job) fn described(path: &Path, mut files: Vec<PathBuf>) -> String {
     // What another program notes beside a raster shows in the plan, if it matters.
     files.retain(|file| !file.as_os_str().as_encoded_bytes().ends_with(b".aux.xml"));
     files.sort();

@@ -7,7 +7,7 @@
 mod backdrop;
 mod budget;
 mod estimate;
-mod identity;
+pub(in crate::job) mod identity;
 mod levels;
 pub mod look;
 pub mod masking;
