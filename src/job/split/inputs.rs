@@ -309,7 +309,8 @@ fn check_not_an_input(job: &SplitJob) -> Result<()> {
     for spec in job.inputs.iter().map(|i| &i.source).chain(&job.like) {
         let files: Vec<PathBuf> = spec.files()?.into_iter().chain([spec.path.clone()]).collect();
         if files.iter().any(|file| resolved(file).starts_with(&target)) {
-            let reason = format!("{} in it is read: give the chips another folder", spec.path.display());
+            let whose = if target.is_dir() { "in it " } else { "" };
+            let reason = format!("{} {whose}is read: give the chips another folder", spec.path.display());
             return Err(Error::output(&job.target.path, reason));
         }
     }
