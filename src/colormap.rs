@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
 
+pub use file::nodata_colour;
 pub use named::{exists, nearest};
 
 /// Longest colour file that is read, in bytes.

@@ -84,6 +84,12 @@ impl Error {
     }
 }
 
+impl From<crate::expr::ExprError> for Error {
+    fn from(error: crate::expr::ExprError) -> Self {
+        Self::Expression(Box::new(error))
+    }
+}
+
 fn signal_name(signal: i32) -> String {
     match signal {
         2 => "Ctrl-C (SIGINT)".to_owned(),

@@ -13,6 +13,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`job`] | what tileloom can do: [`job::tile`] plans a tile set and weaves it from the parts below, [`job::convert`] copies one, [`job::calc`] computes with bands, [`job::warp`] brings rasters onto another grid, [`job::split`] cuts them into chips |
+//! | [`op`] | operations on pixels and those around them, chained |
 //! | [`expr`] | band mathematics: expressions, compiled and evaluated chunk by chunk |
 //! | [`sink`], [`store`], [`tileset`] | containers (folder, MBTiles, PMTiles, tar) to write and to read, and their metadata |
 //! | [`view`] | a page that shows a tile set, and a server for it |
@@ -49,6 +50,7 @@ pub mod error;
 pub mod expr;
 pub mod grid;
 pub mod job;
+pub mod op;
 pub(crate) mod order;
 pub mod pipeline;
 pub mod pyramid;

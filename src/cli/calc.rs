@@ -12,6 +12,7 @@ use tileloom::job::calc::output::{gdal_name, type_of_name};
 use tileloom::job::calc::{
     Budget, CalcInput, CalcJob, Nodata, NodataPolicy, OverviewChoice, Plan, Report, dry_run, run as run_job,
 };
+use tileloom::op::{Call, Edge, Table};
 use tileloom::pipeline::Monitor;
 use tileloom::raster::{SourceSpec, SrcNodata, inputs};
 use tileloom::resampling::Resampling;
@@ -37,7 +38,9 @@ Examples:
   tileloom calc scene.tif qa.tif clear.tif --expr 'bit(B, 3) or bit(B, 4) ? nodata : A'
   tileloom calc dem.tif classes.tif --expr 'where(A < 500, 1, where(A < 1500, 2, 3))'
   tileloom calc s2.tif both.tif --expr 'ndvi=(A[4]-A[3])/(A[4]+A[3])' --expr 'green=ndvi > 0.4' --ot Float32
-  tileloom calc dem.tif slice.tif --expr 'lat > 48 ? A : nodata'";
+  tileloom calc dem.tif slice.tif --expr 'lat > 48 ? A : nodata'
+  tileloom calc dem.tif shade.tif --op 'hillshade(z=2, shading=multidirectional)'
+  tileloom calc s2.tif green.tif --op 'ndvi(nir=8, red=4)' --op 'focal(median, 5)' --op 'rescale(-1, 1, 0, 255)' --ot Byte";
 
 /// Options of `calc`, as they are written.
 #[derive(Debug, Args)]
@@ -62,11 +65,19 @@ pub struct CalcArgs {
         short,
         long,
         visible_alias = "calc",
-        required = true,
+        required_unless_present = "op",
         value_name = "[NAME=]EXPR",
         allow_hyphen_values = true
     )]
     expr: Vec<String>,
+    /// What to do with these bands, or with those of the first input, as in focal(median, 5); may be repeated, each working on
+    /// what the one before it made. `tileloom ops` lists them.
+    #[arg(long, value_name = "OPERATION", allow_hyphen_values = true)]
+    op: Vec<String>,
+    /// What operations take pixels beyond the raster's border for: nodata, nearest, reflect [default: nearest; terrain: nodata, as in
+    /// gdaldem].
+    #[arg(long, value_name = "EDGE", requires = "op", value_parser = edge)]
+    edge: Option<Edge>,
     /// A raster whose grid the output has [default: the first input].
     #[arg(long, value_name = "FILE")]
     like: Option<PathBuf>,
@@ -123,6 +134,9 @@ pub struct CalcArgs {
     /// Metadata item of the output; may be repeated.
     #[arg(long = "mo", alias = "metadata", value_name = "KEY=VALUE", value_parser = item)]
     metadata: Vec<(String, String)>,
+    /// Add the bands' minimum, maximum, mean and standard deviation to their metadata, as gdalinfo -stats computes them.
+    #[arg(long)]
+    statistics: bool,
     /// Replace an existing file once the new one is complete.
     #[arg(long)]
     overwrite: bool,
@@ -173,6 +187,11 @@ fn policy(text: &str) -> Result<NodataPolicy, String> {
         "ignore" => Ok(NodataPolicy::Ignore),
         _ => Err("known are propagate and ignore".to_owned()),
     }
+}
+
+fn edge(text: &str) -> Result<Edge, String> {
+    let found = Edge::of_name(text).filter(|edge| *edge != Edge::Extrapolate);
+    found.ok_or_else(|| "known are nodata, nearest and reflect".to_owned())
 }
 
 /// A metadata item.
@@ -254,6 +273,9 @@ impl CalcArgs {
         let rasters = rasters.into_iter().map(|(name, path)| self.input(name, &path));
         let target = Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: None };
         let mut job = CalcJob::new(rasters.collect::<Result<_>>()?, target, self.expr.clone());
+        let table = Table::standard();
+        job.operations = self.op.iter().map(|text| Call::parse(text, &table)).collect::<Result<_, _>>()?;
+        job.edge = self.edge;
         let on_error = self.faults.on_error();
         job.inputs.iter_mut().for_each(|input| input.source.on_error = on_error.clone());
         self.choose_bands(&mut job)?;
@@ -272,6 +294,7 @@ impl CalcArgs {
             None => OverviewChoice::None,
         };
         job.metadata.clone_from(&self.metadata);
+        job.statistics = self.statistics;
         job.strict = self.strict;
         job.window = self.window_size;
         self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;

@@ -9,6 +9,7 @@ mod format;
 mod grid;
 mod info;
 mod machine;
+mod ops;
 mod parse;
 mod picture;
 mod progress;
@@ -45,6 +46,8 @@ enum Command {
     Tile(Box<tile::TileArgs>),
     /// Compute with the bands of rasters, into one raster.
     Calc(Box<calc::CalcArgs>),
+    /// Say what operations `calc` knows.
+    Ops(ops::OpsArgs),
     /// Bring rasters onto another grid, into one raster: reproject, resample, put together, cut out.
     Warp(Box<warp::WarpArgs>),
     /// Turn rasters into a cloud-optimised GeoTIFF.
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Tile(args) => tile::run(args),
         Command::Calc(args) => calc::run(args),
+        Command::Ops(args) => ops::run(args),
         Command::Warp(args) => warp::run(args),
         Command::Cog(args) => cog::run(args),
         Command::Split(args) => split::run(args),

@@ -59,6 +59,15 @@ pub(super) fn parse(text: &str) -> Result<Colormap, String> {
     Colormap::entries(between, entries)
 }
 
+/// The colour that a file gives to what is without data, in a line that begins with `nv`.
+pub fn nodata_colour(text: &str) -> Option<Rgba> {
+    text.lines().find_map(|line| {
+        let fields: Vec<&str> = line.trim().split([' ', '\t', ',', ':']).filter(|f| !f.is_empty()).collect();
+        let [value, rest @ ..] = &fields[..] else { return None };
+        value.eq_ignore_ascii_case("nv").then(|| colour(rest).ok()).flatten()
+    })
+}
+
 fn position(text: &str) -> Option<Position> {
     match text.strip_suffix('%') {
         Some(percent) => percent.parse::<f64>().ok().map(|p| Position::Share(p / 100.0)),

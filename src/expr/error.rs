@@ -27,7 +27,9 @@ impl Span {
 /// What is wrong with an expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExprError {
-    /// The expression as the user wrote it.
+    /// What the text is: an expression, an operation.
+    pub subject: &'static str,
+    /// The text as the user wrote it.
     pub text: String,
     /// Where it is wrong.
     pub span: Span,
@@ -53,7 +55,7 @@ impl ExprError {
 impl fmt::Display for ExprError {
     /// One line, with the column counted from 1.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expression, column {}: {}", self.span.start + 1, self.reason)
+        write!(f, "{}, column {}: {}", self.subject, self.span.start + 1, self.reason)
     }
 }
 
@@ -74,7 +76,7 @@ impl Fault {
     /// The error about an expression of which `offset` characters were taken away in front.
     pub fn of(self, text: &str, offset: usize) -> ExprError {
         let span = Span::new(self.span.start + offset, self.span.end + offset);
-        ExprError { text: text.to_owned(), span, reason: self.reason }
+        ExprError { subject: "expression", text: text.to_owned(), span, reason: self.reason }
     }
 }
 
@@ -83,7 +85,8 @@ mod tests {
     use super::*;
 
     fn error(text: &str, start: usize, end: usize) -> ExprError {
-        ExprError { text: text.to_owned(), span: Span::new(start, end), reason: "no".to_owned() }
+        let span = Span::new(start, end);
+        ExprError { subject: "expression", text: text.to_owned(), span, reason: "no".to_owned() }
     }
 
     #[test]

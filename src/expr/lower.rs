@@ -2,7 +2,7 @@
 
 use super::error::{ExprError, Fault, Span};
 use super::functions::{Argument, FUNCTIONS, Function, binary};
-use super::graph::{Coordinate, Graph, Id, Kind, Range};
+use super::graph::{Coordinate, Graph, Id, Kind, Range, Value};
 use super::kernels::{Binary, Unary};
 use super::syntax::{BandName, Infix, Node, NodeKind, Sign, is_operator, parse};
 use crate::spelling::nearest;
@@ -103,11 +103,13 @@ pub(super) struct Lowerer<'a> {
     slots: Vec<(usize, usize)>,
     /// Named expressions so far.
     named: Vec<(String, Id)>,
+    /// Names of the formula that is being added.
+    scope: Vec<(String, Id)>,
 }
 
 impl<'a> Lowerer<'a> {
     pub fn new(inputs: &'a [Input]) -> Self {
-        Self { inputs, graph: Graph::default(), slots: Vec::new(), named: Vec::new() }
+        Self { inputs, graph: Graph::default(), slots: Vec::new(), named: Vec::new(), scope: Vec::new() }
     }
 
     /// See [`Graph::deliberate`].
@@ -133,6 +135,30 @@ impl<'a> Lowerer<'a> {
         let name = name.map(str::to_owned);
         self.named.extend(name.clone().map(|n| (n, id)));
         Ok(Lowered { name, id })
+    }
+
+    /// Adds an expression with names of its own.
+    pub fn formula(&mut self, text: &str, scope: Vec<(String, Id)>) -> Result<Id, ExprError> {
+        self.scope = scope;
+        let id = parse(text).and_then(|node| self.node(&node)).map_err(|fault| fault.of(text, 0));
+        self.scope.clear();
+        id
+    }
+
+    /// A constant.
+    pub fn number(&mut self, value: f64) -> Id {
+        let integer = value.fract() == 0.0 && value.abs() <= 2f64.powi(53);
+        self.graph.number(value, if integer { Kind::Integer } else { Kind::Number })
+    }
+
+    /// A value that was added.
+    pub fn value(&self, id: Id) -> &Value {
+        self.graph.get(id)
+    }
+
+    /// A band by the positions of its input and its own.
+    pub fn band_at(&mut self, input: usize, band: usize) -> Result<Id, String> {
+        self.load(input, band + 1, Span::new(0, 0)).map_err(|fault| fault.reason)
     }
 
     fn check_free(&self, name: &str) -> Result<(), String> {
@@ -219,7 +245,7 @@ impl<'a> Lowerer<'a> {
     }
 
     fn name(&mut self, name: &str, span: Span) -> Result<Id, Fault> {
-        if let Some((_, id)) = self.named.iter().find(|(n, _)| n == name) {
+        if let Some((_, id)) = self.scope.iter().chain(&self.named).find(|(n, _)| n == name) {
             return Ok(*id);
         }
         if let Some(number) = self.inputs.iter().position(|i| i.name == name) {

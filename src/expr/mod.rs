@@ -89,29 +89,10 @@ impl Program {
     /// # Errors
     /// What is wrong with one of them, and where.
     pub fn compile<S: AsRef<str>>(expressions: &[S], inputs: &[Input]) -> Result<Self, ExprError> {
-        let mut lowerer = Lowerer::new(inputs);
-        let lowered =
-            expressions.iter().map(|e| lowerer.expression(e.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        let deliberate: Vec<Option<Id>> = lowered.iter().map(|l| lowerer.deliberate(l.id)).collect();
-        let (graph, bands) = lowerer.finish();
-        let ids: Vec<Id> = lowered.iter().map(|l| l.id).chain(deliberate.iter().flatten().copied()).collect();
-        let outputs = lowered.into_iter().map(|l| {
-            let value = graph.get(l.id);
-            let (mut slots, mut places) = (Vec::new(), Vec::new());
-            for id in graph.needed(&[l.id]) {
-                match graph.get(id).op {
-                    Op::Load(slot) => slots.push(slot),
-                    Op::Place(coordinate) => places.push(coordinate),
-                    _ => {}
-                }
-            }
-            let (kind, range, may_miss) = (value.kind, value.range, value.may_miss);
-            Output { name: l.name, kind, range, may_miss, slots, places }
-        });
-        let outputs: Vec<Output> = outputs.collect();
-        let mut further = outputs.len()..;
-        let deliberate = deliberate.into_iter().map(|d| d.and_then(|_| further.next())).collect();
-        Ok(Self { code: program::code(&graph, &ids), outputs, deliberate, bands })
+        let mut builder = Builder::new(inputs);
+        let values =
+            expressions.iter().map(|e| builder.expression(e.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        Ok(builder.finish(&values))
     }
 
     /// What each expression gives.
@@ -132,6 +113,107 @@ impl Program {
     /// Instructions that are carried out for each chunk of pixels.
     pub fn instructions(&self) -> usize {
         self.code.instructions.len()
+    }
+}
+
+/// A value that is computed, by the [`Builder`] that made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value {
+    /// The name it was given.
+    pub name: Option<String>,
+    id: Id,
+}
+
+impl Value {
+    /// The same under another name, or none.
+    #[must_use]
+    pub fn named(self, name: Option<String>) -> Self {
+        Self { name, ..self }
+    }
+}
+
+/// What stands for a name in a [formula](Builder::formula).
+#[derive(Debug, Clone, Copy)]
+pub enum Operand<'a> {
+    /// A value computed before.
+    Value(&'a Value),
+    /// A number; one without a fraction counts as an integer.
+    Number(f64),
+}
+
+/// Puts a program together from expressions, and from formulas over their values.
+pub struct Builder<'a> {
+    lowerer: Lowerer<'a>,
+}
+
+impl<'a> Builder<'a> {
+    /// Nothing but inputs.
+    pub fn new(inputs: &'a [Input]) -> Self {
+        Self { lowerer: Lowerer::new(inputs) }
+    }
+
+    /// Adds an expression over the inputs, which may have a name and use those of the ones before it.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn expression(&mut self, text: &str) -> Result<Value, ExprError> {
+        let lowered = self.lowerer.expression(text)?;
+        Ok(Value { name: lowered.name, id: lowered.id })
+    }
+
+    /// Adds an expression in which names stand for some values and numbers, before any input of the same name.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn formula(&mut self, text: &str, names: &[(&str, Operand<'_>)]) -> Result<Value, ExprError> {
+        let scope = names.iter().map(|(name, operand)| {
+            let id = match operand {
+                Operand::Value(value) => value.id,
+                Operand::Number(number) => self.lowerer.number(*number),
+            };
+            ((*name).to_owned(), id)
+        });
+        let scope = scope.collect();
+        let id = self.lowerer.formula(text, scope)?;
+        Ok(Value { name: None, id })
+    }
+
+    /// A band of an input, by their positions.
+    ///
+    /// # Errors
+    /// Why there is no such band.
+    pub fn band(&mut self, input: usize, band: usize) -> Result<Value, String> {
+        Ok(Value { name: None, id: self.lowerer.band_at(input, band)? })
+    }
+
+    /// What a value is, the limits between which it lies, and whether it may be missing.
+    pub fn facts(&self, value: &Value) -> (Kind, Range, bool) {
+        let value = self.lowerer.value(value.id);
+        (value.kind, value.range, value.may_miss)
+    }
+
+    /// The program that computes some of the values.
+    pub fn finish(mut self, outputs: &[Value]) -> Program {
+        let deliberate: Vec<Option<Id>> = outputs.iter().map(|o| self.lowerer.deliberate(o.id)).collect();
+        let (graph, bands) = self.lowerer.finish();
+        let ids: Vec<Id> = outputs.iter().map(|o| o.id).chain(deliberate.iter().flatten().copied()).collect();
+        let describe = |o: &Value| {
+            let value = graph.get(o.id);
+            let (mut slots, mut places) = (Vec::new(), Vec::new());
+            for id in graph.needed(&[o.id]) {
+                match graph.get(id).op {
+                    Op::Load(slot) => slots.push(slot),
+                    Op::Place(coordinate) => places.push(coordinate),
+                    _ => {}
+                }
+            }
+            let (kind, range, may_miss) = (value.kind, value.range, value.may_miss);
+            Output { name: o.name.clone(), kind, range, may_miss, slots, places }
+        };
+        let described: Vec<Output> = outputs.iter().map(describe).collect();
+        let mut further = outputs.len()..;
+        let deliberate = deliberate.into_iter().map(|d| d.and_then(|_| further.next())).collect();
+        Program { code: program::code(&graph, &ids), outputs: described, deliberate, bands }
     }
 }
 

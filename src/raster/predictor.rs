@@ -137,17 +137,29 @@ fn together<B: Bits, T, const N: usize>(
 /// Floats whose bytes are sorted by significance, most significant first whatever the byte order of the file, and then
 /// differenced (TIFF technical note 3).
 fn float<B: Bits, T>(row: &mut [u8], bands: usize, out: &mut [T], from: impl Fn(B) -> T) {
-    for k in bands..row.len() {
-        row[k] = row[k].wrapping_add(row[k - bands]);
-    }
-    let count = out.len();
-    let mut bytes = [0u8; 8];
-    let bytes = &mut bytes[..size_of::<B>()];
-    for (k, v) in out.iter_mut().enumerate() {
-        for (b, byte) in bytes.iter_mut().enumerate() {
-            *byte = row[b * count + k];
+    let mut sums = vec![0u8; row.len()];
+    let row = if running_sums(Level::Best, row, bands, &mut sums) {
+        &sums[..]
+    } else {
+        for k in bands..row.len() {
+            row[k] = row[k].wrapping_add(row[k - bands]);
         }
-        *v = from(B::from_be(bytes));
+        &row[..]
+    };
+    match size_of::<B>() {
+        4 => together_again::<B, T, 4>(row, out, from),
+        8 => together_again::<B, T, 8>(row, out, from),
+        // No float has other sizes.
+        _ => {}
+    }
+}
+
+/// Puts floats of `N` bytes together whose bytes lie in planes.
+fn together_again<B: Bits, T, const N: usize>(row: &[u8], out: &mut [T], from: impl Fn(B) -> T) {
+    let count = out.len();
+    let planes: [&[u8]; N] = std::array::from_fn(|k| &row[k * count..(k + 1) * count]);
+    for (k, v) in out.iter_mut().enumerate() {
+        *v = from(B::from_be(&planes.map(|plane| plane[k])));
     }
 }
 

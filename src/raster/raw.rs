@@ -38,6 +38,14 @@ pub(super) fn band_type(band: &gdal::raster::RasterBand<'_>) -> GDALDataType::Ty
     unsafe { gdal_sys::GDALGetRasterDataType(band.c_rasterband()) }
 }
 
+/// Says in what unit the values of a band are.
+pub(super) fn set_unit(band: &gdal::raster::RasterBand<'_>, unit: &str) -> Result<(), String> {
+    let text = CString::new(unit).map_err(|e| e.to_string())?;
+    // SAFETY: the band borrows its open dataset, the text is NUL-terminated and outlives the call.
+    let code = unsafe { gdal_sys::GDALSetRasterUnitType(band.c_rasterband(), text.as_ptr()) };
+    if code == CPLErr::CE_None { Ok(()) } else { Err(format!("the unit {unit}: {}", last_error())) }
+}
+
 /// Keeps PROJ from fetching grids from the network while it runs.
 pub(super) fn disable_proj_network() {
     // SAFETY: sets a flag of the library.

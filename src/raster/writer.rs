@@ -42,7 +42,7 @@ use crate::pipeline::{Sink, side_by_side};
 use crate::target::{Claim, Target, failed};
 use crate::window::{Size, Window};
 
-pub use spec::{DatasetSpec, Overviews, Verification};
+pub use spec::{DatasetSpec, Overviews, Quantity, Verification};
 
 /// What a finished raster holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +108,8 @@ pub struct DatasetWriter {
     next: usize,
     /// Windows as they came, with their checksums.
     written: Vec<(Window, u64)>,
+    /// Metadata items that its bands get when it is complete.
+    items: Vec<Vec<(String, String)>>,
     broken: bool,
     _writer_thread: PhantomData<*mut ()>,
 }
@@ -158,6 +160,7 @@ impl DatasetWriter {
             complete: HashSet::new(),
             next: 0,
             written: Vec::new(),
+            items: Vec::new(),
             broken: false,
             _writer_thread: PhantomData,
         })
@@ -233,6 +236,11 @@ impl DatasetWriter {
         Ok(())
     }
 
+    /// Has metadata items added to the bands, in their order, when all pixels are written.
+    pub fn describe_bands(&mut self, items: Vec<Vec<(String, String)>>) {
+        self.items = items;
+    }
+
     /// Writes what was held back, closes the dataset, syncs it, reads it back and gives it its final name.
     ///
     /// # Errors
@@ -245,12 +253,16 @@ impl DatasetWriter {
         while let Some(key) = self.pending.keys().next().copied() {
             self.hand_over(key)?;
         }
-        let Self { dataset, packed, _sidecar, claim, file, spec, native_int8, mut written, .. } = self;
+        let Self { dataset, packed, _sidecar, claim, file, spec, native_int8, mut written, items, .. } = self;
         let places = packed
             .map(PackedFile::finish)
             .transpose()
             .map_err(|e| unwritten(&claim, "cannot be completed", &e))?;
         dataset.close().map_err(|e| unwritten(&claim, "cannot be completed", &e))?;
+        if items.iter().any(|items| !items.is_empty()) {
+            checked(|| spec::describe_bands(claim.partial(), &items))
+                .map_err(|e| unwritten(&claim, "cannot get metadata", &e))?;
+        }
         if let Some(overviews) = &spec.overviews {
             checked(|| overviews.build(claim.partial()))
                 .map_err(|e| unwritten(&claim, "cannot get overviews", &e))?;

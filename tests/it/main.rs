@@ -13,6 +13,7 @@ mod formats;
 mod golden;
 mod grids;
 mod lesson;
+mod ops;
 mod overviews;
 mod pictures;
 mod remote;

@@ -41,9 +41,24 @@ pub(super) fn share_out(plan: &Plan, job: &CalcJob) -> Result<(Size, Budget)> {
             (fixed + least_chunks + cost(plan, window)).div_ceil(1 << 20)
         )));
     };
-    let chunks = least_chunks + spare * 2 / 5;
+    // Blocks that windows above and below share are decoded once where there is room for as many rows of them.
+    let shared =
+        (spare * 2 / 5).max(spare.saturating_sub(cost(plan, window) * (busy - 1)).min(around(plan, window)));
+    let chunks = least_chunks + shared;
     let budget = Budget { fixed, chunks, in_flight: job.memory - fixed - chunks, task: cost(plan, window) };
     Ok((window, budget))
+}
+
+/// Bytes of the rows of chunks that operations on a row of windows read, with those around.
+fn around(plan: &Plan, window: Size) -> usize {
+    let halo = plan.chain.halo();
+    let aligned = |l: &&Layer| halo > 0 && matches!(l.placement, Placement::Aligned(_));
+    let one = |l: &Layer| {
+        let chunk = l.layout.chunk().height.max(1);
+        let rows = ((window.height + 2 * halo).div_ceil(chunk) + 1) * chunk;
+        rows.min(l.description.size.height) * l.description.size.width * l.pixel_bytes()
+    };
+    plan.layers.iter().filter(aligned).map(one).sum()
 }
 
 /// Windows from the one that suits best to the one that takes least memory, all of whole blocks of the output.
@@ -68,8 +83,16 @@ fn candidates(plan: &Plan) -> Vec<Size> {
     vec![rows(PIXELS), rows(PIXELS / 4), rows(PIXELS / 16)]
 }
 
-/// Bytes in flight of a window: what is read for it, what is resampled, the result, and the copy that GDAL makes of it.
+/// Bytes in flight of a window: what is read for it, what is resampled, what operations make of it, the result, and the copy that
+/// GDAL makes of it.
 pub(super) fn cost(plan: &Plan, window: Size) -> usize {
+    let halo = plan.chain.halo();
+    let wide = |length: usize, most: usize| (length + 2 * halo).min(most.max(length));
+    let whole = plan.grid.size;
+    let written = window.area() * plan.bands() * plan.form.sample_type.bytes();
+    // What an operation makes may reach beyond the raster's border by its halo.
+    let made = (window.width + 2 * halo) * (window.height + 2 * halo) * plan.chain.pixel_bytes();
+    let window = Size::new(wide(window.width, whole.width), wide(window.height, whole.height));
     let one = |layer: &Layer| {
         let pixel = layer.pixel_bytes();
         match layer.placement {
@@ -84,6 +107,5 @@ pub(super) fn cost(plan: &Plan, window: Size) -> usize {
         }
     };
     let read: usize = plan.layers.iter().map(one).sum();
-    let written = window.area() * plan.bands() * plan.form.sample_type.bytes();
-    read + 2 * written + (256 << 10)
+    read + made + 2 * written + (256 << 10)
 }

@@ -5,18 +5,20 @@
 //! ```
 //!
 //! The windows are whole blocks of the output and make no difference to its pixels: what is computed for a pixel depends on that
-//! pixel of the inputs and on its place alone. Blocks are written in the order of their place, so that neither windows nor
+//! pixel of the inputs, on those around it where an operation asks for them, and on its place alone. Blocks are written in the order of their place, so that neither windows nor
 //! threads nor memory make a difference to the bytes of the file.
 
 mod budget;
 mod cast;
 mod feed;
 pub mod grid;
+mod ground;
 pub mod inputs;
 pub mod output;
 pub mod plan;
 mod reader;
 mod report;
+mod statistics;
 mod weave;
 
 use std::time::Instant;
@@ -28,6 +30,7 @@ pub use weave::Tally;
 use super::room::{self, Need};
 use crate::block::{Block, SampleType};
 use crate::error::{Error, Result};
+use crate::op::{Call, Edge};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
 use crate::raster::chunks::ChunkCache;
 use crate::raster::writer::{Overviews, Verification, WrittenRaster};
@@ -93,13 +96,18 @@ pub enum OverviewChoice {
 
 /// A calculation: inputs, expressions and output. [`CalcJob::new`] holds every default.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // they are independent of each other
 pub struct CalcJob {
     /// The rasters.
     pub inputs: Vec<CalcInput>,
     /// The place of the output.
     pub target: Target,
-    /// One expression for each band of the output, as described in [`crate::expr`].
+    /// One expression for each band, as described in [`crate::expr`]; default the bands of the first input.
     pub expressions: Vec<String>,
+    /// What is done with these bands, one after the other, as described in [`crate::op`].
+    pub operations: Vec<Call>,
+    /// What operations take the pixels beyond the border for; default what each of them has by itself.
+    pub edge: Option<Edge>,
     /// A raster whose grid the output has; default the first input.
     pub like: Option<SourceSpec>,
     /// How inputs on other grids are resampled; default nearest.
@@ -123,6 +131,8 @@ pub struct CalcJob {
     pub overviews: OverviewChoice,
     /// Metadata items of the output.
     pub metadata: Vec<(String, String)>,
+    /// Whether the bands' minimum, maximum, mean and standard deviation are among their metadata, for a GeoTIFF.
+    pub statistics: bool,
     /// Fail when a result does not fit its type, is the value for no data, or is undefined.
     pub strict: bool,
     /// Side of the windows in pixels; default what suits the files and the memory. It makes no difference to the pixels.
@@ -143,6 +153,8 @@ impl CalcJob {
             inputs,
             target,
             expressions,
+            operations: Vec::new(),
+            edge: None,
             like: None,
             resampling: None,
             ignore_georeferencing: false,
@@ -154,6 +166,7 @@ impl CalcJob {
             creation_options: Vec::new(),
             overviews: OverviewChoice::default(),
             metadata: Vec::new(),
+            statistics: false,
             strict: false,
             window: None,
             readers: threads,
@@ -171,8 +184,10 @@ impl CalcJob {
         if self.inputs.is_empty() {
             return usage("no input given");
         }
-        if self.expressions.is_empty() {
-            return usage("no expression given: say what to compute, as in --expr 'A + B'");
+        if self.expressions.is_empty() && self.operations.is_empty() {
+            return usage(
+                "nothing to compute: give an expression, as in --expr 'A + B', or an operation, as in --op hillshade",
+            );
         }
         inputs::names(&self.inputs).map(|_| ())
     }
@@ -187,6 +202,8 @@ impl CalcJob {
             wkt: plan.grid.geotransform().and_then(|_| plan.grid.georeferencing.wkt.clone()),
             nodata: plan.form.nodata,
             band_names: plan.band_names.clone(),
+            quantities: plan.quantities.clone(),
+            palette: plan.palette.clone(),
             metadata: self.metadata.clone(),
             ordered: true,
             overviews: plan.overviews.map(|method| Overviews::halving(plan.grid.size, method)),
@@ -236,8 +253,9 @@ impl pipeline::Sink for Checked<'_> {
         }
     }
 
-    fn finish(self) -> Result<WrittenRaster> {
+    fn finish(mut self) -> Result<WrittenRaster> {
         self.check()?;
+        self.writer.describe_bands(self.loom.statistics());
         self.writer.finish()
     }
 }

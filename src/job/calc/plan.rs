@@ -6,16 +6,20 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::grid::{Grid, Placement};
+use super::ground::ground;
 use super::inputs::{self, Looked};
 use super::output::{Form, Storage, gdal_name};
 use super::{CalcJob, NodataPolicy, OverviewChoice, budget};
 use crate::block::SampleType;
+use crate::encode::Rgba;
 use crate::error::{Error, Result};
-use crate::expr::{Coordinate, Kind, Program};
+use crate::expr::{self, Coordinate, Kind, Output, Program};
+use crate::op::{Chain, Facts, Origin, Scene, needs_double};
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::describe::MaskKind;
 use crate::raster::georef::Method;
 use crate::raster::source::Selection;
+use crate::raster::writer::Quantity;
 use crate::raster::{Description, SourceSpec};
 use crate::resampling::Resampling;
 use crate::window::{Size, Window};
@@ -61,7 +65,7 @@ pub struct Plan {
     /// The grid of the output.
     pub grid: Grid,
     /// What is computed.
-    pub program: Program,
+    pub chain: Chain,
     /// What is read.
     pub layers: Vec<Layer>,
     /// Where the program's bands are found.
@@ -76,6 +80,12 @@ pub struct Plan {
     pub storage: Storage,
     /// Names of the output's bands.
     pub band_names: Vec<Option<String>>,
+    /// What the samples of the output's bands stand for.
+    pub quantities: Vec<Quantity>,
+    /// Colour table of the output.
+    pub palette: Option<Vec<Rgba>>,
+    /// Whether the bands of the output get their statistics.
+    pub statistics: bool,
     /// Columns and rows of a window.
     pub window: Size,
     /// Where memory goes.
@@ -118,19 +128,29 @@ impl Plan {
         check_not_an_input(job)?;
 
         let facts: Vec<_> = looked.iter().map(|l| l.facts(job, &grid)).collect();
-        let program =
-            Program::compile(&job.expressions, &facts).map_err(|e| Error::Expression(Box::new(e)))?;
-        check_places(&program, &grid)?;
-        let (layers, slots) = layers(job, &looked, &program);
-        let form = Form::new(job, program.outputs(), is_fine(&program, &looked))?;
-        let storage = Storage::new(job, form, grid.size, program.outputs().len())?;
+        let chain = chain(job, &grid, &looked, &facts)?;
+        let program = chain.program();
+        check_places(program, &grid)?;
+        let (layers, slots) = layers(job, &looked, program);
+        let outputs = outputs(&chain);
+        // What a cast at the end of the operations says is no guess.
+        let cast = chain.outputs().iter().find_map(|f| f.sample_type);
+        let job = &CalcJob { sample_type: job.sample_type.or(cast), ..job.clone() };
+        let form = Form::new(job, &outputs, is_fine(program, &looked))?;
+        let storage = Storage::new(job, form, grid.size, outputs.len())?;
         if job.overviews != OverviewChoice::None && storage.driver != "GTiff" {
             return Err(Error::Usage(format!(
                 "--overviews: only a GTiff has them here, not {}",
                 storage.driver
             )));
         }
-        let numbers = program.outputs().iter().any(|o| o.kind == Kind::Number);
+        if job.statistics && storage.driver != "GTiff" {
+            return Err(Error::Usage(format!(
+                "--statistics: only a GTiff has them here, not {}",
+                storage.driver
+            )));
+        }
+        let numbers = outputs.iter().any(|o| o.kind == Kind::Number);
         let overviews = match job.overviews {
             OverviewChoice::None => None,
             OverviewChoice::Auto if numbers => Some(Resampling::Average),
@@ -138,9 +158,12 @@ impl Plan {
             OverviewChoice::By(method) => Some(method),
         };
         let mut plan = Self {
-            band_names: band_names(job, &program, &storage),
+            band_names: band_names(job, &chain, &storage),
+            quantities: quantities(job, &chain, &looked),
+            palette: palette(&chain, &looked, form).filter(|_| storage.driver == "GTiff"),
+            statistics: job.statistics,
             grid,
-            program,
+            chain,
             layers,
             slots,
             resampling: job.resampling.unwrap_or(Resampling::Nearest),
@@ -170,12 +193,13 @@ impl Plan {
 
     /// Number of the output's bands.
     pub fn bands(&self) -> usize {
-        self.program.outputs().len()
+        self.chain.outputs().len()
     }
 
     /// Whether longitudes or latitudes are computed with.
     pub fn uses_degrees(&self) -> bool {
-        self.program.uses(Coordinate::Longitude) || self.program.uses(Coordinate::Latitude)
+        let program = self.chain.program();
+        program.uses(Coordinate::Longitude) || program.uses(Coordinate::Latitude)
     }
 
     /// Says what was decided in the user's place.
@@ -203,7 +227,8 @@ impl Plan {
     /// Says what the user should know of the inputs.
     fn note(&mut self, job: &CalcJob, looked: &[Looked]) {
         let whole = self.grid.size.window();
-        let used = |number: usize| self.program.bands().iter().filter(move |(input, _)| *input == number);
+        let used =
+            |number: usize| self.chain.program().bands().iter().filter(move |(input, _)| *input == number);
         let grid = self.grid.spec.path.display().to_string();
         let mut notes = Vec::new();
         for (number, input) in looked.iter().enumerate() {
@@ -280,11 +305,64 @@ fn is_fine(program: &Program, looked: &[Looked]) -> bool {
     })
 }
 
+/// Puts together what is computed.
+fn chain(job: &CalcJob, grid: &Grid, looked: &[Looked], inputs: &[expr::Input]) -> Result<Chain> {
+    let opacity = looked.first().and_then(|l| l.description.alpha_band());
+    let count = inputs.first().map_or(0, |i| i.bands.len());
+    let entering = (0..count).filter(|band| opacity != Some(band + 1)).collect();
+    let unit = looked.first().and_then(|l| l.description.bands[l.first - 1].unit.as_deref());
+    let scene = Scene {
+        inputs,
+        expressions: &job.expressions,
+        entering,
+        ground: ground(grid, unit),
+        edge: job.edge,
+        double: needs_double(job.sample_type),
+    };
+    let chain = Chain::plan(&job.operations, &scene)?;
+    Ok(if is_fine(chain.program(), looked) { chain.in_double() } else { chain })
+}
+
+/// What the form of the output is chosen by.
+fn outputs(chain: &Chain) -> Vec<Output> {
+    if chain.is_program() {
+        return chain.program().outputs().to_vec();
+    }
+    let one = |facts: &Facts| Output {
+        name: facts.name.clone(),
+        kind: facts.kind,
+        range: facts.range,
+        may_miss: facts.may_miss,
+        slots: Vec::new(),
+        places: Vec::new(),
+    };
+    chain.outputs().iter().map(one).collect()
+}
+
 /// Names for the output's bands: those given, else the expression where there are several.
-fn band_names(job: &CalcJob, program: &Program, storage: &Storage) -> Vec<Option<String>> {
-    let several = program.outputs().len() > 1 && storage.driver == "GTiff";
-    let outputs = program.outputs().iter().zip(&job.expressions);
-    outputs.map(|(o, text)| o.name.clone().or_else(|| several.then(|| text.trim().to_owned()))).collect()
+fn band_names(job: &CalcJob, chain: &Chain, storage: &Storage) -> Vec<Option<String>> {
+    let several = chain.outputs().len() > 1 && storage.driver == "GTiff" && job.operations.is_empty();
+    let text = |band: usize| job.expressions.get(band).filter(|_| several).map(|text| text.trim().to_owned());
+    chain.outputs().iter().enumerate().map(|(k, o)| o.name.clone().or_else(|| text(k))).collect()
+}
+
+/// What the samples of the output's bands stand for: what those of the inputs do that they still show.
+fn quantities(job: &CalcJob, chain: &Chain, looked: &[Looked]) -> Vec<Quantity> {
+    let one = |facts: &Facts| {
+        let band = facts.origin.and_then(|o| looked.first()?.description.bands.get(o.band));
+        band.map_or_else(Quantity::default, |band| {
+            let (scale, offset) = if job.unscale { (1.0, 0.0) } else { (band.scale, band.offset) };
+            Quantity { unit: band.unit.clone(), scale, offset }
+        })
+    };
+    chain.outputs().iter().map(one).collect()
+}
+
+/// The colour table of the first input, where its one band still shows the same classes.
+fn palette(chain: &Chain, looked: &[Looked], form: Form) -> Option<Vec<Rgba>> {
+    let [Facts { origin: Some(Origin { band: 0, exact: true }), .. }] = chain.outputs() else { return None };
+    let fits = matches!(form.sample_type, SampleType::U8 | SampleType::U16);
+    looked.first()?.description.palette.clone().filter(|_| fits)
 }
 
 /// The layers that hold the bands of a program, and where each band is found.

@@ -31,6 +31,8 @@ pub(super) enum Thread {
 pub(super) struct Weft {
     /// The window.
     pub window: Window,
+    /// What was read: the window and the pixels around it that operations ask for.
+    pub wide: Window,
     /// Its pixels, layer by layer.
     pub threads: Vec<Thread>,
     /// Longitude and latitude of its pixels in units of [`DEGREE`], if they are computed with.
@@ -64,15 +66,16 @@ impl<'a> CalcReader<'a> {
     /// [`Error::Input`] naming the input and the window that cannot be read.
     pub fn read(&mut self, window: Window) -> Result<Weft> {
         let plan = self.plan;
+        let wide = plan.chain.wide(window, plan.grid.size);
         let mut threads = Vec::new();
         for (number, layer) in plan.layers.iter().enumerate() {
             threads.push(match layer.placement {
-                Placement::Aligned(place) => Thread::Aligned(self.aligned(number, layer, place, window)?),
-                Placement::Warped { scale } => self.warped(number, layer, scale, window)?,
+                Placement::Aligned(place) => Thread::Aligned(self.aligned(number, layer, place, wide)?),
+                Placement::Warped { scale } => self.warped(number, layer, scale, wide)?,
             });
         }
-        let degrees = plan.uses_degrees().then(|| self.degrees(window)).transpose()?;
-        Ok(Weft { window, threads, degrees })
+        let degrees = plan.uses_degrees().then(|| self.degrees(wide)).transpose()?;
+        Ok(Weft { window, wide, threads, degrees })
     }
 
     /// What a layer on the grid has of a window.

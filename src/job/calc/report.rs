@@ -11,6 +11,7 @@ use super::weave::Tally;
 use super::{CalcJob, Nodata};
 use crate::job::machine;
 use crate::job::tile::Versions;
+use crate::op::Call;
 use crate::pipeline::Stats;
 use crate::raster::chunks::Decoded;
 use crate::raster::losses::Skipped;
@@ -67,7 +68,7 @@ pub struct Report {
 pub struct BandReport {
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// Its expression.
+    /// Its expression; with operations all that leads to the bands, one after the other between `|`.
     pub expression: String,
     /// What its values are: truth values, integers or numbers.
     pub values: &'static str,
@@ -118,10 +119,16 @@ impl Report {
 
 /// What the bands of the output are, with what was counted of each.
 pub(super) fn bands(job: &CalcJob, plan: &Plan, tally: &[Tally]) -> Vec<BandReport> {
-    let outputs = plan.program.outputs().iter().zip(&job.expressions).zip(&plan.band_names);
-    let with = outputs.zip(tally).map(|(((output, text), name), tally)| BandReport {
+    let operations: Vec<&str> = job.operations.iter().map(Call::text).collect();
+    let text = |band: usize| match (operations.is_empty(), job.expressions.is_empty()) {
+        (true, _) => job.expressions.get(band).cloned().unwrap_or_default(),
+        (false, true) => operations.join(" | "),
+        (false, false) => format!("{} | {}", job.expressions.join(", "), operations.join(" | ")),
+    };
+    let outputs = plan.chain.outputs().iter().enumerate().zip(&plan.band_names);
+    let with = outputs.zip(tally).map(|(((number, output), name), tally)| BandReport {
         name: name.clone(),
-        expression: text.clone(),
+        expression: text(number),
         values: kind_name(output.kind),
         missing: tally.missing,
         undefined: tally.undefined,

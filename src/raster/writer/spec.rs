@@ -36,6 +36,8 @@ pub struct DatasetSpec {
     pub nodata: Option<f64>,
     /// Names of the bands, in their order; default none.
     pub band_names: Vec<Option<String>>,
+    /// What the samples of the bands stand for, in their order; default nothing but themselves.
+    pub quantities: Vec<Quantity>,
     /// Colour table of the first band; default none.
     pub palette: Option<Vec<Rgba>>,
     /// Metadata items: names and values; default none.
@@ -51,6 +53,23 @@ pub struct DatasetSpec {
     pub threads: usize,
     /// What is read back before the raster gets its name; default every pixel.
     pub verification: Verification,
+}
+
+/// What the samples of a band stand for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantity {
+    /// Unit of the values, if it is known.
+    pub unit: Option<String>,
+    /// Factor from samples to values.
+    pub scale: f64,
+    /// What is added after that.
+    pub offset: f64,
+}
+
+impl Default for Quantity {
+    fn default() -> Self {
+        Self { unit: None, scale: 1.0, offset: 0.0 }
+    }
 }
 
 /// Smaller versions of a raster inside its file.
@@ -72,16 +91,32 @@ impl Overviews {
 
     /// Adds them to a file.
     pub(super) fn build(&self, path: &Path) -> Result<(), String> {
-        let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_UPDATE;
-        let options = DatasetOptions {
-            open_flags: flags | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
-            ..DatasetOptions::default()
-        };
-        let mut dataset = Dataset::open_ex(path, options).map_err(|e| reason(&e))?;
+        let mut dataset = open_to_change(path)?;
         let method = self.resampling.name().to_ascii_uppercase();
         dataset.build_overviews(&method, &self.factors, &[]).map_err(|e| reason(&e))?;
         dataset.close().map_err(|e| reason(&e))
     }
+}
+
+fn open_to_change(path: &Path) -> Result<Dataset, String> {
+    let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_UPDATE;
+    let options = DatasetOptions {
+        open_flags: flags | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
+        ..DatasetOptions::default()
+    };
+    Dataset::open_ex(path, options).map_err(|e| reason(&e))
+}
+
+/// Adds metadata items to the bands of a file, in their order.
+pub(super) fn describe_bands(path: &Path, items: &[Vec<(String, String)>]) -> Result<(), String> {
+    let dataset = open_to_change(path)?;
+    for (number, items) in items.iter().enumerate() {
+        let mut band = dataset.rasterband(number + 1).map_err(|e| reason(&e))?;
+        for (name, value) in items {
+            band.set_metadata_item(name, value, "").map_err(|e| reason(&e))?;
+        }
+    }
+    dataset.close().map_err(|e| reason(&e))
 }
 
 /// What is read back from a raster that was written.
@@ -110,6 +145,7 @@ impl DatasetSpec {
             wkt: None,
             nodata: None,
             band_names: Vec::new(),
+            quantities: Vec::new(),
             palette: None,
             metadata: Vec::new(),
             ordered: false,
@@ -181,6 +217,16 @@ impl DatasetSpec {
         for (number, name) in self.names() {
             let mut band = dataset.rasterband(number).map_err(|e| reason(&e))?;
             band.set_description(name).map_err(|e| reason(&e))?;
+        }
+        for (number, quantity) in self.quantities.iter().take(self.bands).enumerate() {
+            let mut band = dataset.rasterband(number + 1).map_err(|e| reason(&e))?;
+            if (quantity.scale, quantity.offset) != (1.0, 0.0) {
+                band.set_scale(quantity.scale).map_err(|e| reason(&e))?;
+                band.set_offset(quantity.offset).map_err(|e| reason(&e))?;
+            }
+            if let Some(unit) = &quantity.unit {
+                raw::set_unit(&band, unit)?;
+            }
         }
         Ok(dataset)
     }
