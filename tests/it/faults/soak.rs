@@ -54,15 +54,26 @@ fn random_jobs_make_the_same_bytes_with_any_number_of_threads() {
             line.args([command, "-q"]).arg(&input).arg(&out).args(&options).args(machine);
             let output = line.output().expect("the program starts");
             let err = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "{line:?}: {err}");
-            contents(&out)
+            match output.status.code() {
+                Some(0) => Some(contents(&out)),
+                // Classes have no average.
+                Some(2 | 3) if err.contains("colour table") => None,
+                _ => panic!("{line:?}: {err}"),
+            }
         };
         let expected = run(&["-j", "1", "--readers", "1"]);
         for _ in 0..2 {
-            let threads = (1 + dice.below(16)).to_string();
-            let readers = (1 + dice.below(8)).to_string();
-            let memory = ["120M", "160M", "256M"][dice.below(3) as usize];
-            let machine = ["-j", &threads, "--readers", &readers, "--memory", memory];
+            let (threads, readers) = (1 + dice.below(16), 1 + dice.below(8));
+            // Too little memory is refused, and threads want some each.
+            let memory = [120, 160, 256][dice.below(3) as usize] + 4 * (threads + readers);
+            let machine = [
+                "-j",
+                &threads.to_string(),
+                "--readers",
+                &readers.to_string(),
+                "--memory",
+                &format!("{memory}M"),
+            ];
             assert!(run(&machine) == expected, "{command} {} {options:?} {machine:?}", input.display());
         }
         jobs += 1;

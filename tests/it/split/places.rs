@@ -126,7 +126,7 @@ fn neither_threads_nor_memory_make_a_difference() {
     let options = ["--size", "90", "--overlap", "17", "--shards", "7", "--subsets", "train=3,val=1"];
     let input = path("striped.tif");
     split(&[&input], &out("a"), &[&options[..], &["-j", "1", "--readers", "1"]].concat());
-    split(&[&input], &out("b"), &[&options[..], &["-j", "4", "--readers", "3", "--memory", "90M"]].concat());
+    split(&[&input], &out("b"), &[&options[..], &["-j", "4", "--readers", "3", "--memory", "120M"]].concat());
     assert!(contents(&out("a")) == contents(&out("b")));
     split(&[&input], &out("c"), &["--size", "90", "-f", "PNG", "-j", "1"]);
     split(&[&input], &out("d"), &["--size", "90", "-f", "PNG", "-j", "3"]);
