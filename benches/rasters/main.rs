@@ -31,6 +31,10 @@ enum Job {
     CogJpeg,
     /// The same with ZSTD.
     CogZstd,
+    /// A shaded relief of a digital elevation model, DEFLATE.
+    Hillshade,
+    /// The median of 5 × 5 pixels, DEFLATE.
+    Median,
 }
 
 /// Compares tileloom with other programs that make rasters, and prints a markdown table.
@@ -66,9 +70,11 @@ impl Job {
         let gdal = named("TILELOOM_GDAL", "gdal");
         let rio = named("TILELOOM_RIO", "rio");
         let own = |rest: &str| ("tileloom", format!("{} {rest}", env!("CARGO_BIN_EXE_tileloom")));
+        let tiles = |compress: &str| {
+            format!("--co COMPRESS={compress} --co TILED=YES --co BLOCKXSIZE=512 --co BLOCKYSIZE=512")
+        };
         let ndvi = |compress: &str| {
-            let options =
-                format!("--co COMPRESS={compress} --co TILED=YES --co BLOCKXSIZE=512 --co BLOCKYSIZE=512");
+            let options = tiles(compress);
             let predictor = if compress == "NONE" { "" } else { " --co PREDICTOR=3" };
             vec![
                 own(&format!(
@@ -78,6 +84,12 @@ impl Job {
                     "`gdal raster calc`",
                     format!(
                         "{gdal} raster calc -q -i A=IN --calc (A[4]-A[1])/(A[4]+A[1]) --ot Float32 {options}{predictor} -o OUT"
+                    ),
+                ),
+                (
+                    "`gdal_calc.py`",
+                    format!(
+                        "gdal_calc.py --quiet -A IN --A_band=4 -B IN --B_band=1 --calc=(A*1.0-B)/(A*1.0+B) --type=Float32 {options}{predictor} --outfile OUT"
                     ),
                 ),
             ]
@@ -121,6 +133,30 @@ impl Job {
             Self::Cog => cog("DEFLATE", " --co PREDICTOR=YES"),
             Self::CogJpeg => cog("JPEG", ""),
             Self::CogZstd => cog("ZSTD", " --co PREDICTOR=YES"),
+            Self::Hillshade => vec![
+                own("calc -q IN OUT --op hillshade --co COMPRESS=DEFLATE"),
+                (
+                    "`gdal raster hillshade`",
+                    format!("{gdal} raster hillshade -q {} IN OUT", tiles("DEFLATE")),
+                ),
+                (
+                    "`gdaldem hillshade`",
+                    format!(
+                        "gdaldem hillshade -q -compute_edges {} IN OUT",
+                        tiles("DEFLATE").replace("--co", "-co")
+                    ),
+                ),
+            ],
+            Self::Median => vec![
+                own("calc -q IN OUT --op focal(median,5) --co COMPRESS=DEFLATE"),
+                (
+                    "`gdal raster neighbors`",
+                    format!(
+                        "{gdal} raster neighbors -q --method median --size 5 --kernel equal {} IN OUT",
+                        tiles("DEFLATE")
+                    ),
+                ),
+            ],
         }
     }
 }
