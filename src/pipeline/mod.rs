@@ -149,7 +149,7 @@
 mod adapt;
 mod error;
 mod gate;
-#[cfg(all(test, loom))]
+#[cfg(all(test, model))]
 mod model;
 mod monitor;
 mod serial;

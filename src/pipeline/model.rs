@@ -1,6 +1,6 @@
 //! The gate and the cache of chunks under a model checker: every order of events that a few threads can have.
 //!
-//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --lib model` runs it. A deadlock, a panic or an assertion
+//! `RUSTFLAGS="--cfg model" LOOM_MAX_PREEMPTIONS=3 cargo test --release --lib model` runs it. A deadlock, a panic or an assertion
 //! in any of the orders fails the test.
 
 use loom::sync::mpsc::channel;
