@@ -134,6 +134,9 @@ pub struct CalcArgs {
     /// Metadata item of the output; may be repeated.
     #[arg(long = "mo", alias = "metadata", value_name = "KEY=VALUE", value_parser = item)]
     metadata: Vec<(String, String)>,
+    /// Do not carry over the metadata of the first input.
+    #[arg(long, visible_alias = "no-metadata")]
+    nomd: bool,
     /// Add the bands' minimum, maximum, mean and standard deviation to their metadata, as gdalinfo -stats computes them.
     #[arg(long)]
     statistics: bool,
@@ -294,6 +297,7 @@ impl CalcArgs {
             None => OverviewChoice::None,
         };
         job.metadata.clone_from(&self.metadata);
+        job.carry_metadata = !self.nomd;
         job.statistics = self.statistics;
         job.strict = self.strict;
         job.window = self.window_size;

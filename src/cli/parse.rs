@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use tileloom::grid::{Bounds, MAX_ZOOM};
 
 /// Single-dash options of GDAL's classic utilities and their names here.
-const GDAL_NAMES: [(&str, &str); 36] = [
+const GDAL_NAMES: [(&str, &str); 37] = [
     ("-s_srs", "--src-crs"),
     ("--s_srs", "--src-crs"),
     ("-a_srs", "--src-crs"),
@@ -19,6 +19,7 @@ const GDAL_NAMES: [(&str, &str); 36] = [
     ("-ovr", "--ovr"),
     ("-dstnodata", "--dst-nodata"),
     ("-mo", "--mo"),
+    ("-nomd", "--nomd"),
     ("-te_srs", "--bbox-crs"),
     ("-dstalpha", "--add-alpha"),
     ("-cutline", "--cutline"),

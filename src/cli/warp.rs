@@ -130,6 +130,9 @@ pub struct WarpArgs {
     /// Metadata item of the output; may be repeated.
     #[arg(long = "mo", alias = "metadata", value_name = "KEY=VALUE", value_parser = item)]
     metadata: Vec<(String, String)>,
+    /// Do not carry over the metadata of the inputs, nor their units, scales and offsets.
+    #[arg(long, visible_alias = "no-metadata")]
+    nomd: bool,
     /// Replace an existing file once the new one is complete.
     #[arg(long)]
     overwrite: bool,
@@ -207,6 +210,7 @@ impl WarpArgs {
         let own = if self.resampling == Resampling::Nearest { Resampling::Average } else { self.resampling };
         job.overviews = self.overviews.then(|| self.overview_resampling.unwrap_or(own));
         job.metadata.clone_from(&self.metadata);
+        job.carry_metadata = !self.nomd;
         job.window = self.window_size;
         self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;
         job.validate()?;

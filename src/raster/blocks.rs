@@ -255,8 +255,21 @@ fn pick<T: Sample>(values: &[T], bands: usize, wanted: &[usize], out: &mut [T]) 
 
 /// The samples of one band to its place among interleaved pixels.
 fn spread<T: Sample>(values: &[T], band: usize, bands: usize, out: &mut [T]) {
-    for (to, from) in out.iter_mut().skip(band).step_by(bands).zip(values) {
-        *to = *from;
+    fn among<T: Sample, const N: usize>(values: &[T], band: usize, out: &mut [T]) {
+        for (pixel, from) in out.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+            pixel[band] = *from;
+        }
+    }
+    match bands {
+        1 => among::<T, 1>(values, band, out),
+        2 => among::<T, 2>(values, band, out),
+        3 => among::<T, 3>(values, band, out),
+        4 => among::<T, 4>(values, band, out),
+        _ => {
+            for (to, from) in out.iter_mut().skip(band).step_by(bands).zip(values) {
+                *to = *from;
+            }
+        }
     }
 }
 

@@ -109,6 +109,9 @@ pub struct Description {
     /// Further lists of values without data, one value per band: alternatives to [`BandDescription::nodata`] of all bands.
     #[serde(skip)]
     pub further_nodata: Vec<Vec<Option<f64>>>,
+    /// Metadata items of the dataset that do not belong to a format or domain: names and values.
+    #[serde(skip)]
+    pub metadata: Vec<(String, String)>,
     /// Whether the blocks of the file lie where its own tags say, so that they can be read without GDAL.
     #[serde(skip)]
     pub(super) direct: bool,
@@ -173,6 +176,7 @@ impl Description {
             native_int8,
             bands,
             further_nodata: Vec::new(),
+            metadata: items(dataset),
             direct: false,
         })
     }
@@ -190,6 +194,33 @@ impl Description {
     pub fn alpha_band(&self) -> Option<usize> {
         self.bands.iter().position(|b| b.interpretation == Interpretation::Alpha).map(|i| i + 1)
     }
+}
+
+/// Metadata items of a dataset's default domain.
+fn items(dataset: &Dataset) -> Vec<(String, String)> {
+    let pair = |item: String| item.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    dataset.metadata_domain("").unwrap_or_default().into_iter().filter_map(pair).collect()
+}
+
+/// The metadata items that inputs agree on and that stay true of another raster made from them: none that are computed from
+/// the pixels or tell how the file is stored.
+pub(crate) fn carried<'a>(mut inputs: impl Iterator<Item = &'a Description>) -> Vec<(String, String)> {
+    const OF_THE_FILE: [&str; 6] = [
+        "STATISTICS_",
+        "OVR_RESAMPLING",
+        "COLORINTERP",
+        "TIFFTAG_SOFTWARE",
+        "TIFFTAG_MINSAMPLEVALUE",
+        "TIFFTAG_MAXSAMPLEVALUE",
+    ];
+    let Some(first) = inputs.next() else { return Vec::new() };
+    let mut items = first.metadata.clone();
+    items.retain(|(name, _)| !OF_THE_FILE.iter().any(|start| name.to_ascii_uppercase().starts_with(start)));
+    for other in inputs {
+        let differs = |name: &str, value: &str| other.metadata.iter().any(|(n, v)| n == name && v != value);
+        items.retain(|(name, value)| !differs(name, value));
+    }
+    items
 }
 
 /// Declared nodata value; GDAL keeps those of 64-bit integers apart.

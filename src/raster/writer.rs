@@ -485,7 +485,7 @@ pub(super) fn checksum(samples: &Samples) -> u64 {
 
 /// Some of the windows, from the first to the last.
 fn sample(written: &[(Window, u64)]) -> Vec<(Window, u64)> {
-    const MOST: usize = 16;
+    const MOST: usize = 6;
     let step = written.len().div_ceil(MOST).max(1);
     let last = written.last().filter(|_| !(written.len() - 1).is_multiple_of(step));
     written.iter().step_by(step).chain(last).copied().collect()

@@ -129,7 +129,9 @@ pub struct CalcJob {
     pub creation_options: Vec<String>,
     /// Whether the output has overviews, for a GeoTIFF.
     pub overviews: OverviewChoice,
-    /// Metadata items of the output.
+    /// Whether the output gets the metadata of the first input, for a GeoTIFF.
+    pub carry_metadata: bool,
+    /// Further metadata items of the output.
     pub metadata: Vec<(String, String)>,
     /// Whether the bands' minimum, maximum, mean and standard deviation are among their metadata, for a GeoTIFF.
     pub statistics: bool,
@@ -165,6 +167,7 @@ impl CalcJob {
             driver: "GTiff".to_owned(),
             creation_options: Vec::new(),
             overviews: OverviewChoice::default(),
+            carry_metadata: true,
             metadata: Vec::new(),
             statistics: false,
             strict: false,
@@ -204,7 +207,7 @@ impl CalcJob {
             band_names: plan.band_names.clone(),
             quantities: plan.quantities.clone(),
             palette: plan.palette.clone(),
-            metadata: self.metadata.clone(),
+            metadata: plan.metadata.clone(),
             ordered: true,
             overviews: plan.overviews.map(|method| Overviews::halving(plan.grid.size, method)),
             packing: plan.storage.packing,

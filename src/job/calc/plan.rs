@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::expr::{self, Coordinate, Kind, Output, Program};
 use crate::op::{Chain, Facts, Origin, Scene, needs_double};
 use crate::raster::chunks::ChunkLayout;
-use crate::raster::describe::MaskKind;
+use crate::raster::describe::{MaskKind, carried};
 use crate::raster::georef::Method;
 use crate::raster::source::Selection;
 use crate::raster::writer::Quantity;
@@ -80,6 +80,8 @@ pub struct Plan {
     pub storage: Storage,
     /// Names of the output's bands.
     pub band_names: Vec<Option<String>>,
+    /// Metadata items of the output.
+    pub metadata: Vec<(String, String)>,
     /// What the samples of the output's bands stand for.
     pub quantities: Vec<Quantity>,
     /// Colour table of the output.
@@ -159,6 +161,7 @@ impl Plan {
         };
         let mut plan = Self {
             band_names: band_names(job, &chain, &storage),
+            metadata: metadata(job, &looked, &storage),
             quantities: quantities(job, &chain, &looked),
             palette: palette(&chain, &looked, form).filter(|_| storage.driver == "GTiff"),
             statistics: job.statistics,
@@ -344,6 +347,13 @@ fn band_names(job: &CalcJob, chain: &Chain, storage: &Storage) -> Vec<Option<Str
     let several = chain.outputs().len() > 1 && storage.driver == "GTiff" && job.operations.is_empty();
     let text = |band: usize| job.expressions.get(band).filter(|_| several).map(|text| text.trim().to_owned());
     chain.outputs().iter().enumerate().map(|(k, o)| o.name.clone().or_else(|| text(k))).collect()
+}
+
+/// Metadata items of the output: those of the first input, then those asked for.
+fn metadata(job: &CalcJob, looked: &[Looked], storage: &Storage) -> Vec<(String, String)> {
+    let carries = job.carry_metadata && storage.driver == "GTiff";
+    let first = looked.iter().take(usize::from(carries)).map(|l| &l.description);
+    carried(first).into_iter().chain(job.metadata.iter().cloned()).collect()
 }
 
 /// What the samples of the output's bands stand for: what those of the inputs do that they still show.

@@ -121,7 +121,9 @@ pub struct WarpJob {
     pub creation_options: Vec<String>,
     /// How overviews of the output are made; default none.
     pub overviews: Option<Resampling>,
-    /// Metadata items of the output.
+    /// Whether the output gets the metadata, units, scales and offsets that the inputs agree on, for a GeoTIFF.
+    pub carry_metadata: bool,
+    /// Further metadata items of the output.
     pub metadata: Vec<(String, String)>,
     /// Side of the windows in pixels; default what suits the files and the memory. It makes no difference to the pixels.
     pub window: Option<usize>,
@@ -153,6 +155,7 @@ impl WarpJob {
             driver: "GTiff".to_owned(),
             creation_options: Vec::new(),
             overviews: None,
+            carry_metadata: true,
             metadata: Vec::new(),
             window: None,
             readers: threads,
@@ -190,7 +193,8 @@ impl WarpJob {
             nodata: plan.nodata,
             band_names: plan.band_names.clone(),
             palette: plan.palette.clone(),
-            metadata: self.metadata.clone(),
+            quantities: plan.quantities.clone(),
+            metadata: plan.metadata.clone(),
             ordered: true,
             overviews: self.overviews.map(|method| Overviews::halving(plan.grid.size, method)),
             packing: plan.storage.packing,

@@ -17,8 +17,9 @@ use crate::job::calc::output::{Storage, gdal_name};
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::crs::Plane;
 use crate::raster::cutline::{CutlineSpec, Onto};
-use crate::raster::describe::{Interpretation, MaskKind};
+use crate::raster::describe::{Interpretation, MaskKind, carried};
 use crate::raster::source::Selection;
+use crate::raster::writer::Quantity;
 use crate::raster::{Description, SourceSpec, nodata_as};
 use crate::resampling::Resampling;
 use crate::warp::kernel::{Edges, halo};
@@ -100,6 +101,10 @@ pub struct Plan {
     pub storage: Storage,
     /// Names of the output's bands.
     pub band_names: Vec<Option<String>>,
+    /// What the samples of the output's bands stand for.
+    pub quantities: Vec<Quantity>,
+    /// Metadata items of the output.
+    pub metadata: Vec<(String, String)>,
     /// Columns and rows of a window.
     pub window: Size,
     /// Where memory goes.
@@ -134,6 +139,9 @@ impl Plan {
         let inputs = job.inputs.iter().map(describe).collect::<Result<Vec<_>>>()?;
         check_not_an_input(job)?;
         let kind = Kind::of(job, &inputs)?;
+        let carries = job.carry_metadata && job.driver.eq_ignore_ascii_case("GTiff");
+        let mut metadata = if carries { carried(inputs.iter().map(|(_, d)| d)) } else { Vec::new() };
+        metadata.extend(job.metadata.iter().cloned());
         let cutline = job.cutline.as_ref().map(CutlineSpec::read).transpose()?;
         let crop = |wkt: &str| -> Result<Option<Bounds>> {
             let Some(cutline) = cutline.as_ref().filter(|_| job.crop_to_cutline) else { return Ok(None) };
@@ -182,6 +190,8 @@ impl Plan {
             palette: kind.palette,
             storage,
             band_names: kind.names,
+            quantities: if carries { kind.quantities } else { Vec::new() },
+            metadata,
             window: Size::new(0, 0),
             budget: Budget::default(),
             guesses,
@@ -227,7 +237,20 @@ struct Kind {
     nodata: Option<f64>,
     palette: Option<Vec<Rgba>>,
     names: Vec<Option<String>>,
+    /// What the samples of the bands stand for, as far as all inputs agree.
+    quantities: Vec<Quantity>,
     rgb: bool,
+}
+
+/// What the samples of the `k`-th band taken stand for, if they do in all inputs.
+fn quantity(inputs: &[(SourceSpec, Description)], selections: &[Selection], k: usize) -> Quantity {
+    let of_one = |((_, description), selection): (&(SourceSpec, Description), &Selection)| {
+        let band = description.bands.get(selection.bands.get(k)? - 1)?;
+        Some(Quantity { unit: band.unit.clone(), scale: band.scale, offset: band.offset })
+    };
+    let mut all = inputs.iter().zip(selections).map(of_one);
+    let first = all.next().flatten();
+    first.filter(|first| all.all(|other| other.as_ref() == Some(first))).unwrap_or_default()
 }
 
 impl Kind {
@@ -277,6 +300,7 @@ impl Kind {
         let selection = &selections[0];
         let own = |n: &usize| first.bands.get(n - 1);
         let names = selection.bands.iter().map(|n| own(n).and_then(|b| b.description.clone())).collect();
+        let quantities = (0..bands).map(|k| quantity(inputs, &selections, k)).collect();
         let colours = [Interpretation::Red, Interpretation::Green, Interpretation::Blue];
         let rgb = bands >= 3
             && selection
@@ -285,7 +309,7 @@ impl Kind {
                 .zip(colours)
                 .all(|(n, c)| own(n).is_some_and(|b| b.interpretation == c));
         let alpha = selections.iter().any(|s| s.alpha.is_some());
-        Ok(Self { bands, selections, alpha, sample_type, mixed, nodata, palette, names, rgb })
+        Ok(Self { bands, selections, alpha, sample_type, mixed, nodata, palette, names, quantities, rgb })
     }
 
     /// The value of the output's pixels without data.

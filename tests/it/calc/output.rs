@@ -43,6 +43,23 @@ fn what_gdalinfo_sees_is_what_was_asked_for() {
 }
 
 #[test]
+fn the_first_input_gives_its_metadata() {
+    let dir = scratch();
+    let (input, out) = (dir.path().join("in.tif"), dir.path().join("out.tif"));
+    let items =
+        ["-mo", "AREA_OR_POINT=Point", "-mo", "SENSOR=eye", "-mo", "TIFFTAG_DATETIME=2024:05:01 10:00:00"];
+    succeed(Command::new("gdal_translate").args(["-q"]).args(items).arg(testdata("dem.tif")).arg(&input));
+    calc(&[&input], &out, &["-e", "A * 2", "--mo", "SENSOR=ear"]);
+    let (seen, original) = (info(&out), info(&input));
+    assert_eq!(seen["geoTransform"], original["geoTransform"]);
+    let items = &seen["metadata"][""];
+    assert_eq!((&items["AREA_OR_POINT"], &items["SENSOR"]), (&"Point".into(), &"ear".into()));
+    assert_eq!(items["TIFFTAG_DATETIME"], "2024:05:01 10:00:00");
+    calc(&[&input], &out, &["-e", "A * 2", "--nomd", "--overwrite"]);
+    assert!(info(&out)["metadata"][""]["SENSOR"].is_null());
+}
+
+#[test]
 fn a_band_keeps_its_pixels_when_it_is_only_copied() {
     let dir = scratch();
     for (file, gdal_type) in [

@@ -75,3 +75,36 @@ fn overviews_and_metadata_are_written_as_asked_for() {
         "{text}"
     );
 }
+
+#[test]
+fn what_inputs_say_of_themselves_is_carried_over_where_they_agree() {
+    let dir = scratch();
+    let at = |name: &str| dir.path().join(name);
+    let make = |name: &str, options: &[&str]| {
+        let mut line = Command::new("gdal_translate");
+        succeed(line.args(["-q", "-mo", "SENSOR=eye"]).args(options).arg(testdata("dem.tif")).arg(at(name)));
+    };
+    make("a.tif", &["-mo", "AREA_OR_POINT=Point", "-mo", "SCENE=1", "-a_scale", "0.5", "-a_offset", "3"]);
+    make("b.tif", &["-mo", "AREA_OR_POINT=Point", "-mo", "SCENE=2", "-a_scale", "0.5"]);
+    let seen = |name: &str| -> Value {
+        let text = succeed(Command::new("gdalinfo").arg("-json").arg(at(name)));
+        let info: Value = serde_json::from_str(&text).expect("JSON");
+        let band = &info["bands"][0];
+        serde_json::json!([info["metadata"][""], band["scale"], band["offset"], info["geoTransform"]])
+    };
+    for inputs in [&["a.tif"][..], &["a.tif", "b.tif"]] {
+        let inputs: Vec<PathBuf> = inputs.iter().map(|name| at(name)).collect();
+        let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+        warp(&inputs, &at("ours.tif"), &["-t_srs", "EPSG:3857", "--overwrite"]);
+        gdalwarp(&inputs, &at("theirs.tif"), &["-t_srs", "EPSG:3857"]);
+        let (ours, theirs) = (seen("ours.tif"), seen("theirs.tif"));
+        assert_eq!(ours[0]["SENSOR"], "eye");
+        assert_eq!([&ours[0], &ours[3]], [&theirs[0], &theirs[3]]);
+        if inputs.len() == 1 {
+            assert_eq!([&ours[1], &ours[2]], [&theirs[1], &theirs[2]]);
+        }
+    }
+    warp(&[&at("a.tif")], &at("ours.tif"), &["-t_srs", "EPSG:3857", "--overwrite", "-nomd"]);
+    let plain = seen("ours.tif");
+    assert!(plain[0]["SENSOR"].is_null() && plain[1].is_null(), "{plain}");
+}
