@@ -564,11 +564,21 @@ fn checked<R>(call: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
 /// An [`Error::Output`] about the unfinished file. GDAL seldom says that a disk is full, so this looks.
 fn unwritten(claim: &Claim, what: &str, reason: &str) -> Error {
     const SCANT: u64 = 64 << 10;
+    const WRITE_FAILURES: [&str; 6] = [
+        "No space left",
+        "quota exceeded",
+        "Input/output error",
+        "File too large",
+        "Read-only file system",
+        "Permission denied",
+    ];
     let full = rustix::fs::statvfs(claim.partial()).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < SCANT);
+    let known = WRITE_FAILURES.iter().any(|known| reason.contains(known));
+    let unclear = reason.ends_with("Success") || (reason.contains("_tiffWriteProc") && !known);
     let hint = match reason {
         _ if full && !reason.contains("No space left") => " (no space is left on the disk)",
-        // It looks for the reason when that is gone.
-        _ if reason.ends_with("Success") => " (a write was refused, and GDAL does not say why)",
+        // It looks for the reason when that is gone, and finds that of another call or none.
+        _ if unclear => " (a write was refused, and GDAL does not say why)",
         _ => "",
     };
     failed(claim.partial(), what, &format!("{reason}{hint}"))
