@@ -27,6 +27,7 @@ pub mod template;
 mod tiff;
 mod validity;
 pub mod writer;
+mod zstd;
 
 pub use blocks::Workspace;
 pub use creation::check_creation_options;

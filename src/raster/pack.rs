@@ -4,7 +4,7 @@
 //! 40 MB/s. What is made here are the same blocks, to be appended to a file whose structure GDAL has made: the
 //! predictors of the TIFF 6.0 specification and its technical note 3, and ordinary DEFLATE streams in a zlib envelope. Where
 //! a sample of the block holds hardly any repetition, which is so of most measured values, they are made of literals and
-//! zero-runs alone, at many times the speed and about the same size.
+//! zero-runs alone, at many times the speed and about the same size. ZSTD takes its lowest level there.
 
 use std::cell::RefCell;
 
@@ -12,6 +12,7 @@ use libdeflater::{CompressionLvl, Compressor};
 
 use super::tiff::{Compression, Predictor};
 use super::writer::checksum;
+use super::zstd::Zstd;
 use crate::block::{Block, Sample, SampleType};
 use crate::encode::deflate;
 use crate::error::{Error, Result};
@@ -40,15 +41,16 @@ pub struct Packing {
     pub(super) sample_type: SampleType,
     pub(super) compression: Compression,
     pub(super) predictor: Predictor,
-    /// The level of DEFLATE, if one was asked for.
+    /// The level of DEFLATE or ZSTD, if one was asked for.
     pub(super) level: Option<i32>,
 }
 
 /// Options of GDAL's driver that the structure of the file takes care of, or that are honoured here.
-const UNDERSTOOD: [&str; 14] = [
+const UNDERSTOOD: [&str; 15] = [
     "COMPRESS",
     "PREDICTOR",
     "ZLEVEL",
+    "ZSTD_LEVEL",
     "TILED",
     "BLOCKXSIZE",
     "BLOCKYSIZE",
@@ -101,6 +103,8 @@ impl Packing {
         let compression = match of("COMPRESS") {
             None | Some("NONE") => Compression::None,
             Some("DEFLATE") => Compression::Deflate,
+            Some("LZW") => Compression::Lzw,
+            Some("ZSTD") => Compression::Zstd,
             Some(_) => return None,
         };
         let float = matches!(sample_type, SampleType::F32 | SampleType::F64);
@@ -117,9 +121,10 @@ impl Packing {
             Some("BAND") => true,
             Some(_) => return None,
         };
-        let level = match of("ZLEVEL") {
+        let (key, most) = if compression == Compression::Zstd { ("ZSTD_LEVEL", 22) } else { ("ZLEVEL", 12) };
+        let level = match of(key) {
             None => None,
-            Some(level) => Some(level.parse().ok().filter(|l| (1..=12).contains(l))?),
+            Some(level) => Some(level.parse().ok().filter(|l| (1..=most).contains(l))?),
         };
         let tiled = of("TILED").is_some_and(|v| ["YES", "TRUE", "ON", "1"].contains(&v));
         let block = Size::new(side("BLOCKXSIZE")?, side("BLOCKYSIZE")?);
@@ -180,10 +185,12 @@ impl Packing {
             for_samples!(&block.samples, array => {
                 self.lay_out(array, block.window, place, plane, work);
             });
-            if self.compression == Compression::None {
-                return Ok(work.rows.clone());
+            match self.compression {
+                Compression::None => Ok(work.rows.clone()),
+                Compression::Deflate => work.deflate(self.level),
+                Compression::Lzw => work.lzw(),
+                Compression::Zstd => work.zstd.pack(&work.rows, self.level),
             }
-            work.deflate(self.level)
         })
     }
 
@@ -250,6 +257,8 @@ thread_local! {
 struct Work {
     rows: Vec<u8>,
     compressors: Vec<(i32, Compressor)>,
+    lzw: Option<weezl::encode::Encoder>,
+    zstd: Zstd,
 }
 
 impl Work {
@@ -268,6 +277,16 @@ impl Work {
             return Ok(out);
         }
         self.matched(0..self.rows.len(), LEVEL)
+    }
+
+    /// The rows in LZW as TIFF has it.
+    fn lzw(&mut self) -> Result<Vec<u8>> {
+        let make = || weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
+        let encoder = self.lzw.get_or_insert_with(make);
+        encoder.reset();
+        let mut out = Vec::with_capacity(self.rows.len());
+        let done = encoder.into_vec(&mut out).encode_all(&self.rows).status;
+        done.map(|_| out).map_err(|e| Error::Internal(format!("a block cannot be packed: {e}")))
     }
 
     /// Some of the bytes as a zlib stream with matches.
@@ -372,10 +391,13 @@ mod tests {
         let own = own.expect("understood");
         assert_eq!((own.block, own.level, own.predictor), (Size::new(512, 256), Some(9), Predictor::Float));
         assert!(packing("TILED=YES INTERLEAVE=BAND").is_some_and(|p| p.planar));
+        let zstd = packing("TILED=YES COMPRESS=ZSTD ZSTD_LEVEL=22").expect("understood");
+        assert_eq!((zstd.compression, zstd.level), (Compression::Zstd, Some(22)));
         for other in [
             "",
             "COMPRESS=DEFLATE",
-            "TILED=YES COMPRESS=ZSTD",
+            "TILED=YES COMPRESS=LZMA",
+            "TILED=YES COMPRESS=ZSTD ZSTD_LEVEL=23",
             "TILED=YES COMPRESS=DEFLATE NBITS=12",
             "TILED=YES COMPRESS=DEFLATE ENDIANNESS=BIG",
             "TILED=YES COMPRESS=DEFLATE ZLEVEL=40",

@@ -137,7 +137,8 @@ pub(super) fn look(job: &CogJob, options: &CogOptions, regrid: &Regrid) -> Resul
         guesses.push(format!("--co WARP_RESAMPLING={}", usual.name().to_ascii_uppercase()));
         usual
     });
-    let mut warp = WarpJob::new(job.inputs.iter().map(|spec| read_as(job, spec)).collect(), job.target.clone());
+    let mut warp =
+        WarpJob::new(job.inputs.iter().map(|spec| read_as(job, spec)).collect(), job.target.clone());
     warp.resampling = resampling;
     warp.readers = job.readers;
     warp.threads = job.threads;
@@ -166,7 +167,9 @@ pub(super) fn look(job: &CogJob, options: &CogOptions, regrid: &Regrid) -> Resul
     let bands = if warp.bands.is_empty() { without_alpha(&first) } else { warp.bands.clone() };
     let mut origins = origins(&bands);
     if plan.alpha {
-        origins.push(first.alpha_band().filter(|n| !bands.contains(n)).map_or(BandOrigin::Opacity, BandOrigin::Source));
+        origins.push(
+            first.alpha_band().filter(|n| !bands.contains(n)).map_or(BandOrigin::Opacity, BandOrigin::Source),
+        );
     }
     let sample_type = plan.sample_type;
     let float = matches!(sample_type, SampleType::F32 | SampleType::F64);
@@ -220,8 +223,9 @@ fn without_alpha(first: &Description) -> Vec<usize> {
 fn request(regrid: &Regrid) -> Result<GridRequest> {
     Ok(match &regrid.onto {
         Onto::Tiles { name, set, .. } => {
-            let wkt = crs::wkt_of(&set.crs)
-                .map_err(|why| Error::Usage(format!("--co TILING_SCHEME={name}: its CRS is not known here: {why}")))?;
+            let wkt = crs::wkt_of(&set.crs).map_err(|why| {
+                Error::Usage(format!("--co TILING_SCHEME={name}: its CRS is not known here: {why}"))
+            })?;
             GridRequest { crs: Some(wkt), ..GridRequest::default() }
         }
         Onto::Crs { definition, resolution, extent } => {

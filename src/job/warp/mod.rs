@@ -310,7 +310,9 @@ pub fn run(job: &WarpJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
             cost: |window: &Window| budget::cost(&plan, window).min(plan.budget.in_flight),
             open: || Ok(WarpReader::new(&plan, &cache)),
             read: |reader: &mut WarpReader<'_>, window: &Window| reader.read(*window),
-            process: try_one(|weft: Weft| packed(&plan, Block { validity: Validity::All, ..loom.weave(weft)? })),
+            process: try_one(|weft: Weft| {
+                packed(&plan, Block { validity: Validity::All, ..loom.weave(weft)? })
+            }),
             create: || DatasetWriter::create(&job.target, job.spec(&plan)).map(Raster),
         },
     )?;
