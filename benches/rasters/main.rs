@@ -31,6 +31,12 @@ enum Job {
     CogJpeg,
     /// The same with ZSTD.
     CogZstd,
+    /// The same with LZW.
+    CogLzw,
+    /// The same with WebP of quality 75.
+    CogWebp,
+    /// The same on the tiles of Web Mercator, bilinear.
+    CogWeb,
 }
 
 /// Compares tileloom with other programs that make rasters, and prints a markdown table.
@@ -121,6 +127,18 @@ impl Job {
             Self::Cog => cog("DEFLATE", " --co PREDICTOR=YES"),
             Self::CogJpeg => cog("JPEG", ""),
             Self::CogZstd => cog("ZSTD", " --co PREDICTOR=YES"),
+            Self::CogLzw => cog("LZW", " --co PREDICTOR=YES"),
+            Self::CogWebp => cog("WEBP", ""),
+            Self::CogWeb => {
+                let mut lines = cog(
+                    "DEFLATE",
+                    " --co PREDICTOR=YES --co TILING_SCHEME=GoogleMapsCompatible --co WARP_RESAMPLING=BILINEAR",
+                );
+                lines[2].1 = format!(
+                    "{rio} cogeo create -q -p deflate --web-optimized --resampling bilinear --overview-resampling average IN OUT"
+                );
+                lines
+            }
         }
     }
 }
