@@ -16,6 +16,7 @@ pub mod georef;
 pub mod ifd;
 pub mod inputs;
 pub mod losses;
+mod lzw;
 mod pack;
 mod packed;
 mod predictor;

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 
 use libdeflater::{CompressionLvl, Compressor};
 
+use super::lzw;
 use super::tiff::{Compression, Predictor};
 use super::writer::checksum;
 use super::zstd::Zstd;
@@ -22,7 +23,7 @@ use crate::window::{Size, Window};
 const LEVEL: i32 = 5;
 
 /// Bytes of a block that are tried, from its middle.
-const SAMPLE: usize = 32 << 10;
+const SAMPLE: usize = 16 << 10;
 
 /// Size of the sample with matches, in hundredths of that without, up to which matches pay.
 const WORTHWHILE: usize = 97;
@@ -188,7 +189,7 @@ impl Packing {
             match self.compression {
                 Compression::None => Ok(work.rows.clone()),
                 Compression::Deflate => work.deflate(self.level),
-                Compression::Lzw => work.lzw(),
+                Compression::Lzw => Ok(work.lzw.pack(&work.rows)),
                 Compression::Zstd => work.zstd.pack(&work.rows, self.level),
             }
         })
@@ -257,7 +258,7 @@ thread_local! {
 struct Work {
     rows: Vec<u8>,
     compressors: Vec<(i32, Compressor)>,
-    lzw: Option<weezl::encode::Encoder>,
+    lzw: lzw::Table,
     zstd: Zstd,
 }
 
@@ -277,16 +278,6 @@ impl Work {
             return Ok(out);
         }
         self.matched(0..self.rows.len(), LEVEL)
-    }
-
-    /// The rows in LZW as TIFF has it.
-    fn lzw(&mut self) -> Result<Vec<u8>> {
-        let make = || weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
-        let encoder = self.lzw.get_or_insert_with(make);
-        encoder.reset();
-        let mut out = Vec::with_capacity(self.rows.len());
-        let done = encoder.into_vec(&mut out).encode_all(&self.rows).status;
-        done.map(|_| out).map_err(|e| Error::Internal(format!("a block cannot be packed: {e}")))
     }
 
     /// Some of the bytes as a zlib stream with matches.

@@ -27,7 +27,7 @@ const COEFFICIENTS: u32 = 64;
 #[derive(Debug, Clone)]
 struct Decoder {
     /// Length and symbol for the next bits; zeros for longer codes.
-    quick: Vec<[u8; 2]>,
+    quick: Box<[[u8; 2]; 1 << QUICK]>,
     /// Of the codes of each length: the first one after them, and the position of the first's symbol.
     longer: [(u32, u32, u32); 17],
     symbols: Vec<u8>,
@@ -178,7 +178,7 @@ impl Recoder {
         let mut told = [false; 4];
         for table in head.unit.iter().flatten().copied() {
             if !std::mem::replace(&mut told[table], true) {
-                let (lengths, symbols) = optimal(&counts[table]);
+                let (lengths, symbols) = optimal(&counts[table * 256..][..256]);
                 tell(table, &lengths, &symbols, out);
                 codes[table] = canonical(&lengths, &symbols);
             }
@@ -205,8 +205,8 @@ impl Recoder {
     }
 
     /// Reads all symbols, and counts them by table.
-    fn read(&mut self, head: &Head<'_>) -> Option<[[u32; 256]; 4]> {
-        let mut counts = [[0; 256]; 4];
+    fn read(&mut self, head: &Head<'_>) -> Option<[u32; 1024]> {
+        let mut counts = [0u32; 1024];
         let mut bits = Bits { data: &self.entropy, at: 0, buffer: 0, count: 0 };
         self.tokens.clear();
         let mut decoders = Vec::with_capacity(head.unit.len());
@@ -215,12 +215,15 @@ impl Recoder {
         }
         for _ in 0..head.units {
             for (dc, first, ac, others) in &decoders {
+                let mut tokens = [0u32; COEFFICIENTS as usize];
+                let mut number = 0;
                 let mut take = |table: usize, decoder: &Decoder| {
                     bits.refill()?;
-                    let symbol = decoder.next(&mut bits)?;
-                    let value = bits.take(u32::from(symbol & 15));
-                    self.tokens.push((table as u32) << 24 | u32::from(symbol) << 16 | value);
-                    counts[table][usize::from(symbol)] += 1;
+                    let (symbol, value) = decoder.next(&mut bits)?;
+                    let kind = (table as u32) << 8 | u32::from(symbol);
+                    tokens[number % tokens.len()] = kind << 16 | value;
+                    number += 1;
+                    counts[kind as usize % counts.len()] += 1;
                     Some(symbol)
                 };
                 take(*dc, first)?;
@@ -232,6 +235,7 @@ impl Recoder {
                         symbol => k += u32::from(symbol >> 4) + 1,
                     }
                 }
+                self.tokens.extend_from_slice(tokens.get(..number)?);
             }
         }
         Some(counts)
@@ -240,6 +244,7 @@ impl Recoder {
     /// Codes all symbols.
     fn write(&self, codes: &[Codes; 4], out: &mut Vec<u8>) {
         let (mut buffer, mut count) = (0u64, 0u32);
+        out.reserve(self.entropy.len());
         for token in &self.tokens {
             let symbol = (token >> 16) as u8;
             let (code, length) = codes[(token >> 24) as usize & 3][usize::from(symbol)];
@@ -303,19 +308,19 @@ impl Bits<'_> {
         Some(())
     }
 
-    /// Takes up to 15 bits.
+    /// Takes a code of some bits, and the bits that follow it, up to 15.
     #[inline]
-    fn take(&mut self, bits: u32) -> u32 {
-        let value = (self.buffer >> 1 >> (63 - bits)) as u32;
-        self.buffer <<= bits;
-        self.count -= bits;
+    fn take(&mut self, code: u32, more: u32) -> u32 {
+        let value = (self.buffer << code >> 1 >> (63 - more)) as u32;
+        self.buffer <<= code + more;
+        self.count -= code + more;
         value
     }
 }
 
 impl Decoder {
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Self {
-        let mut quick = vec![[0; 2]; 1 << QUICK];
+        let mut quick = Box::new([[0; 2]; 1 << QUICK]);
         let mut longer = [(0, 0, 0); 17];
         let (mut code, mut position) = (0u32, 0u32);
         for (length, count) in (1u32..).zip(counts) {
@@ -336,21 +341,19 @@ impl Decoder {
         Self { quick, longer, symbols: symbols.to_vec() }
     }
 
-    /// The next symbol.
+    /// The next symbol, and the bits that follow it.
     #[inline]
-    fn next(&self, bits: &mut Bits<'_>) -> Option<u8> {
+    fn next(&self, bits: &mut Bits<'_>) -> Option<(u8, u32)> {
         let [length, symbol] = self.quick[(bits.buffer >> (64 - QUICK)) as usize];
         if length > 0 {
-            bits.take(u32::from(length));
-            return Some(symbol);
+            return Some((symbol, bits.take(u32::from(length), u32::from(symbol & 15))));
         }
         for length in QUICK + 1..=16 {
             let code = (bits.buffer >> (64 - length)) as u32;
             let (first, end, position) = self.longer[length as usize];
             if code >= first && code < end {
-                bits.buffer <<= length;
-                bits.count -= length;
-                return self.symbols.get((position + code - first) as usize).copied();
+                let symbol = *self.symbols.get((position + code - first) as usize)?;
+                return Some((symbol, bits.take(length, u32::from(symbol & 15))));
             }
         }
         None
@@ -359,7 +362,7 @@ impl Decoder {
 
 /// How many codes there are of each length from 1 to 16, and their symbols in the order of codes, such that all symbols that were
 /// counted take the fewest bits (T.81, annex K.2). No code is all ones: that is left to a symbol of its own, which is then dropped.
-fn optimal(counts: &[u32; 256]) -> ([u8; 16], Vec<u8>) {
+fn optimal(counts: &[u32]) -> ([u8; 16], Vec<u8>) {
     const RESERVED: usize = 256;
     let mut trees: Vec<(u64, usize)> =
         counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(s, n)| (u64::from(*n), s)).collect();
@@ -443,7 +446,7 @@ mod tests {
 
     #[test]
     fn common_symbols_have_short_codes_and_none_is_all_ones() {
-        let mut counts = [0; 256];
+        let mut counts = [0u32; 256];
         // Growing so fast that the longest code would have more than 16 bits.
         let (mut a, mut b) = (1u32, 1u32);
         for slot in &mut counts[..30] {

@@ -1,5 +1,6 @@
 //! Onto another grid: the tiles of Web Mercator, those of other schemes, any CRS.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -85,8 +86,8 @@ fn pixels_are_those_of_warp() {
         let like = format!("--like={}", out.display());
         let (input, target) = (testdata(name), warped.clone());
         let mut words = vec!["warp".as_ref(), input.as_os_str(), target.as_os_str(), like.as_ref()];
-        words.extend(["--overwrite", "-r", method].map(AsRef::as_ref));
-        words.extend(alpha.then_some("-dstalpha".as_ref()));
+        words.extend(["--overwrite", "-r", method].map(OsStr::new));
+        words.extend(alpha.then(|| OsStr::new("-dstalpha")));
         let done = run(words);
         assert_eq!(done.code, Some(0), "{name}: {}", done.err);
         let checksums =
