@@ -35,6 +35,12 @@ enum Job {
     Hillshade,
     /// The median of 5 × 5 pixels, DEFLATE.
     Median,
+    /// The same with LZW.
+    CogLzw,
+    /// The same with WebP of quality 75.
+    CogWebp,
+    /// The same on the tiles of Web Mercator, bilinear.
+    CogWeb,
 }
 
 /// Compares tileloom with other programs that make rasters, and prints a markdown table.
@@ -157,6 +163,18 @@ impl Job {
                     ),
                 ),
             ],
+            Self::CogLzw => cog("LZW", " --co PREDICTOR=YES"),
+            Self::CogWebp => cog("WEBP", ""),
+            Self::CogWeb => {
+                let mut lines = cog(
+                    "DEFLATE",
+                    " --co PREDICTOR=YES --co TILING_SCHEME=GoogleMapsCompatible --co WARP_RESAMPLING=BILINEAR",
+                );
+                lines[2].1 = format!(
+                    "{rio} cogeo create -q -p deflate --web-optimized --resampling bilinear --overview-resampling average IN OUT"
+                );
+                lines
+            }
         }
     }
 }

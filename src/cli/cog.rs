@@ -28,13 +28,19 @@ Creation options (--co), by the names of GDAL's COG driver:
   OVERVIEWS=AUTO|IGNORE_EXISTING|NONE   overviews are always made anew; those of the input are not read
   OVERVIEW_COUNT=N, OVERVIEW_RESAMPLING=METHOD, OVERVIEW_COMPRESS, OVERVIEW_QUALITY, OVERVIEW_PREDICTOR, MAX_Z_ERROR_OVERVIEW
   BIGTIFF=IF_NEEDED|IF_SAFER|YES|NO, SPARSE_OK=YES, STATISTICS=AUTO|YES|NO, NBITS=N, GEOTIFF_VERSION=1.0|1.1, NUM_THREADS=N
-Those about another grid (TILING_SCHEME, TARGET_SRS, RES, EXTENT and what belongs to them) are refused: warp first.
+Another grid, onto which inputs are warped in the same pass:
+  TILING_SCHEME=GoogleMapsCompatible|NAME   blocks are tiles, overviews are levels, of 256 pixels unless BLOCKSIZE says otherwise
+  ZOOM_LEVEL=N, ZOOM_LEVEL_STRATEGY=AUTO|LOWER|UPPER, ALIGNED_LEVELS=N (levels that begin and end with whole tiles)
+  TARGET_SRS=CRS with RES=N and EXTENT=XMIN,YMIN,XMAX,YMAX   any other grid
+  WARP_RESAMPLING=METHOD   [default: CUBIC; NEAREST for palettes]
+  ADD_ALPHA=YES|NO   opacity (in JPEG and for palettes a mask) for what lies outside, unless there is a value for no data [default: YES]
 
 Examples:
   tileloom cog scene.tif cog.tif
   tileloom cog scene.tif cog.tif --co COMPRESS=JPEG --co QUALITY=85
   tileloom cog dem.tif cog.tif --co COMPRESS=ZSTD --co PREDICTOR=YES --overview-resampling bilinear
-  tileloom cog north.tif south.tif mosaic.tif --blocksize 256";
+  tileloom cog north.tif south.tif mosaic.tif --blocksize 256
+  tileloom cog scene.tif web.tif --web-optimized --co COMPRESS=JPEG";
 
 /// Options of `cog`, as they are written.
 #[derive(Debug, Args)]
@@ -43,7 +49,7 @@ Examples:
 #[allow(clippy::doc_markdown)] // the help shows the text as it stands
 pub struct CogArgs {
     /// Rasters (anything GDAL reads), later ones over earlier ones, and the file to make. A folder stands for the rasters in it, quoted
-    /// patterns for the files they fit. All lie on one grid of pixels.
+    /// patterns for the files they fit. All lie on one grid of pixels, unless they are warped.
     #[arg(required_unless_present = "output", value_name = "INPUT... OUTPUT")]
     paths: Vec<PathBuf>,
     /// The file to make; all other paths are inputs then.
@@ -64,6 +70,21 @@ pub struct CogArgs {
     /// How many overviews there are [default: as many as it takes until one fits a block].
     #[arg(long, visible_alias = "overview-count", value_name = "N")]
     overview_level: Option<usize>,
+    /// Warp onto the pixels of Web Mercator's tiles: the same as --co TILING_SCHEME=GoogleMapsCompatible.
+    #[arg(short = 'w', long)]
+    web_optimized: bool,
+    /// The same as --co ZOOM_LEVEL=...
+    #[arg(long, value_name = "N")]
+    zoom_level: Option<u8>,
+    /// The same as --co ZOOM_LEVEL_STRATEGY=...: auto, lower or upper.
+    #[arg(long, value_name = "STRATEGY")]
+    zoom_level_strategy: Option<String>,
+    /// The same as --co ALIGNED_LEVELS=...
+    #[arg(long, value_name = "N")]
+    aligned_levels: Option<u8>,
+    /// The same as --co WARP_RESAMPLING=...
+    #[arg(long, value_name = "METHOD")]
+    warp_resampling: Option<Resampling>,
     /// Bands to take, in this order [default: all].
     #[arg(short = 'b', long, visible_alias = "bands", value_name = "N,N", value_delimiter = ',')]
     bidx: Vec<usize>,
@@ -128,6 +149,11 @@ impl CogArgs {
             self.compress.as_ref().map(|c| format!("COMPRESS={}", c.to_ascii_uppercase())),
             self.blocksize.map(|n| format!("BLOCKSIZE={n}")),
             self.overview_level.map(|n| format!("OVERVIEW_COUNT={n}")),
+            self.web_optimized.then(|| "TILING_SCHEME=GoogleMapsCompatible".to_owned()),
+            self.zoom_level.map(|n| format!("ZOOM_LEVEL={n}")),
+            self.zoom_level_strategy.as_ref().map(|s| format!("ZOOM_LEVEL_STRATEGY={s}")),
+            self.aligned_levels.map(|n| format!("ALIGNED_LEVELS={n}")),
+            self.warp_resampling.map(|method| format!("WARP_RESAMPLING={method}")),
         ];
         job.creation_options.extend(flags.into_iter().flatten());
         job.overview_resampling = self.overview_resampling;

@@ -25,6 +25,7 @@ const LARGEST_BLOCK: usize = 4 << 20;
 #[derive(Default)]
 pub struct Workspace {
     decompressor: Option<Decompressor>,
+    zstd: Option<zstd_safe::DCtx<'static>>,
     packed: Vec<u8>,
     unpacked: Vec<u8>,
 }
@@ -119,7 +120,8 @@ impl Blocks {
         };
         let block = image.block.width.checked_mul(image.block.height)?;
         let small = block.checked_mul(image.block_bands() * image.sample_type.bytes())? <= LARGEST_BLOCK;
-        small.then_some(Self { file, image })
+        // GDAL unpacks LZW as fast.
+        (small && image.compression != Compression::Lzw).then_some(Self { file, image })
     }
 
     /// Whether GDAL finds the first and the last block of a band where we do.
@@ -228,8 +230,16 @@ impl Blocks {
         let packed = &mut work.packed[..bytes];
         self.file.read_exact_at(packed, extent.offset).ok()?;
         work.unpacked.resize(size, 0);
-        let decompressor = work.decompressor.get_or_insert_with(Decompressor::new);
-        let done = decompressor.zlib_decompress(packed, &mut work.unpacked).ok()?;
+        let done = match self.image.compression {
+            Compression::Zstd => {
+                let context = work.zstd.get_or_insert_with(zstd_safe::DCtx::create);
+                context.decompress(&mut work.unpacked[..], packed).ok()?
+            }
+            _ => {
+                let decompressor = work.decompressor.get_or_insert_with(Decompressor::new);
+                decompressor.zlib_decompress(packed, &mut work.unpacked).ok()?
+            }
+        };
         (done == size).then_some(())
     }
 }

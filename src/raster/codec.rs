@@ -1,5 +1,5 @@
-//! Blocks of a `GeoTIFF` as bytes, made on any thread: by [packing](super::Packing) where that is known here, else by GDAL, which is given
-//! a file in memory of this one block.
+//! Blocks of a `GeoTIFF` as bytes, made on any thread: by [packing](super::Packing) where that is known here, pictures by the encoders of
+//! tiles, all others by GDAL, which is given a file in memory of this one block.
 
 use gdal::DriverManager;
 use gdal::cpl::CslStringList;
@@ -9,6 +9,8 @@ use super::ifd::{Directory, tag};
 use super::template::{name_in_memory, native_int8};
 use super::{Packing, raw, reason};
 use crate::block::{Assembly, Block, Sample, SampleType, interleaved_slice};
+use crate::encode::webp::{Webp, WebpOptions};
+use crate::encode::{Colour, Picture, Plane, TileEncoder, jpeg};
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
 
@@ -24,6 +26,10 @@ pub struct Codec {
 #[derive(Debug, Clone)]
 enum Scheme {
     Packed(Packing),
+    /// JPEG of a quality.
+    Jpeg(u8),
+    /// Lossy WebP.
+    Webp(Webp),
     /// By GDAL, with creation options of its `GTiff` driver.
     Gdal(Vec<String>),
 }
@@ -41,7 +47,49 @@ impl Codec {
             Some(packing) => Scheme::Packed(packing),
             None => Scheme::Gdal(all),
         };
-        Self { block, bands, sample_type, scheme }
+        let mut codec = Self { block, bands, sample_type, scheme };
+        if let Some(picture) = codec.picture(options) {
+            codec.scheme = picture;
+        }
+        codec
+    }
+
+    /// The way of packing pictures that options ask for, if it is known here.
+    fn picture(&self, options: &[String]) -> Option<Scheme> {
+        let pairs: Vec<(&str, &str)> = options.iter().filter_map(|o| o.split_once('=')).collect();
+        let of = |key: &str| pairs.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
+        let known = |names: &[&str]| pairs.iter().all(|(k, _)| names.contains(k));
+        let quality = |key: &str| of(key).and_then(|q| q.parse().ok()).filter(|q| (1..=100).contains(q));
+        if self.sample_type != SampleType::U8 {
+            return None;
+        }
+        match of("COMPRESS")? {
+            "JPEG" if known(&["COMPRESS", "JPEG_QUALITY", "PHOTOMETRIC", "GEOTIFF_VERSION"]) => {
+                let quality = quality("JPEG_QUALITY")?;
+                let fits = match self.bands {
+                    1 => of("PHOTOMETRIC").is_none(),
+                    3 => of("PHOTOMETRIC") == Some("YCBCR"),
+                    _ => false,
+                };
+                (fits
+                    && self.tables().is_some_and(|told| jpeg::shares_tables(self.bands == 1, quality, &told)))
+                .then_some(Scheme::Jpeg(quality))
+            }
+            "WEBP" if known(&["COMPRESS", "WEBP_LEVEL", "GEOTIFF_VERSION"]) && self.bands == 3 => {
+                let options =
+                    WebpOptions { quality: quality("WEBP_LEVEL")?, thorough: true, ..WebpOptions::default() };
+                Webp::new(options).ok().map(Scheme::Webp)
+            }
+            _ => None,
+        }
+    }
+
+    /// The tables that the directory of a file of JPEG blocks tells.
+    fn tables(&self) -> Option<Vec<u8>> {
+        let Scheme::Gdal(options) = &self.scheme else { return None };
+        let pixels = crate::block::interleaved_zeros::<u8>(self.bands, self.block);
+        let file = self.file(options, &pixels).ok()?;
+        Some(Directory::first(&file)?.get(tag::JPEG_TABLES)?.bytes.clone())
     }
 
     /// Finds out whether GDAL can pack samples of a type so, before any of them is read.
@@ -60,7 +108,7 @@ impl Codec {
 
     /// Whether blocks are packed without GDAL.
     pub fn is_own(&self) -> bool {
-        matches!(self.scheme, Scheme::Packed(_))
+        !matches!(self.scheme, Scheme::Gdal(_))
     }
 
     /// The bytes of the block in a column and row, of pixels that hold all of it that lies in the raster. Beyond these it is filled with
@@ -79,11 +127,44 @@ impl Codec {
         }
         match &self.scheme {
             Scheme::Packed(packing) => packing.one(pixels, (column, row)),
+            Scheme::Jpeg(quality) => self.with_plane(pixels, (column, row), |plane| {
+                let mut out = Vec::new();
+                jpeg::pack_block((width, height), self.bands == 1, plane, *quality, &mut out)?;
+                Ok(out)
+            }),
+            Scheme::Webp(webp) => self.with_plane(pixels, (column, row), |samples| {
+                let mut out = Vec::new();
+                let picture = Picture { width, height, colour: Colour::Rgb, samples, alpha: None };
+                webp.encode(&picture, &mut out)?;
+                Ok(out)
+            }),
             Scheme::Gdal(options) => self.through_gdal(options, pixels, (column, row)).map_err(|why| {
                 let place = format!("block of {width}×{height} pixels in column {column}, row {row}");
                 Error::output(place, format!("GDAL cannot pack it: {why}"))
             }),
         }
+    }
+
+    /// Does something with the bytes of a block.
+    fn with_plane(
+        &self,
+        pixels: &Block,
+        place: (usize, usize),
+        make: impl FnOnce(Plane<'_>) -> Result<Vec<u8>>,
+    ) -> Result<Vec<u8>> {
+        let other = || Error::Internal("a picture of other samples".to_owned());
+        let array = u8::unwrap(&pixels.samples).ok_or_else(other)?;
+        let Size { width, height } = self.block;
+        let (left, top) =
+            (place.0 * width - pixels.window.x as usize, place.1 * height - pixels.window.y as usize);
+        let inside = left + width <= pixels.window.width && top + height <= pixels.window.height;
+        if let Some(all) = interleaved_slice(array).filter(|_| inside) {
+            let stride = pixels.window.width * self.bands;
+            return make(Plane { bytes: &all[top * stride + left * self.bands..], stride });
+        }
+        let whole = whole(array, pixels.window, self.block, place);
+        let bytes = interleaved_slice(&whole).ok_or_else(other)?;
+        make(Plane { bytes, stride: width * self.bands })
     }
 
     fn through_gdal(
@@ -201,4 +282,65 @@ pub fn pack_mask(
         }
     }
     super::pack::deflated(&bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture with edges, slopes and noise.
+    fn picture(size: Size, bands: usize) -> Block {
+        let mut state = 7u32;
+        let values = (0..size.area() * bands).map(|k| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (x, y) = (k / bands % size.width, k / bands / size.width);
+            let edge = if (x / 13 + y / 29) % 2 == 0 { 90 } else { 20 };
+            (x / 3 + y / 4 + edge + k % bands * 20 + (state >> 28) as usize).min(255) as u8
+        });
+        let array = crate::block::interleaved_array(values.collect(), bands, size).expect("fits");
+        Block { window: size.window(), samples: u8::wrap(array), validity: crate::block::Validity::All }
+    }
+
+    #[test]
+    fn jpeg_blocks_are_those_of_gdal() {
+        let block = Size::new(64, 64);
+        for (bands, quality) in [(1, 75), (3, 75), (3, 30), (3, 95), (1, 100)] {
+            let mut options = vec!["COMPRESS=JPEG".to_owned(), format!("JPEG_QUALITY={quality}")];
+            options.extend((bands == 3).then(|| "PHOTOMETRIC=YCBCR".to_owned()));
+            let codec = Codec::new(block, bands, SampleType::U8, &options);
+            assert!(codec.is_own(), "{bands} bands of quality {quality}");
+            let mut all = options.clone();
+            all.extend(["TILED=YES", "BLOCKXSIZE=64", "BLOCKYSIZE=64"].map(str::to_owned));
+            let pixels = picture(Size::new(150, 100), bands);
+            for place in [(0, 0), (1, 0), (2, 1)] {
+                let theirs = codec.through_gdal(&all, &pixels, place).expect("packed");
+                let ours = codec.pack(&pixels, place).expect("packed");
+                assert!(
+                    ours == theirs,
+                    "{bands} bands, quality {quality}, {place:?}: {} {}",
+                    ours.len(),
+                    theirs.len()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_here_is_left_to_gdal() {
+        let own = |bands: usize, kind: SampleType, text: &str| {
+            let options: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            Codec::new(Size::new(64, 64), bands, kind, &options).is_own()
+        };
+        assert!(own(3, SampleType::U8, "COMPRESS=WEBP WEBP_LEVEL=75"));
+        for (bands, kind, text) in [
+            (4, SampleType::U8, "COMPRESS=JPEG JPEG_QUALITY=75"),
+            (3, SampleType::U8, "COMPRESS=JPEG JPEG_QUALITY=75"),
+            (1, SampleType::U16, "COMPRESS=JPEG JPEG_QUALITY=75"),
+            (3, SampleType::U8, "COMPRESS=WEBP WEBP_LOSSLESS=YES"),
+            (4, SampleType::U8, "COMPRESS=WEBP WEBP_LEVEL=75"),
+            (1, SampleType::F32, "COMPRESS=LERC"),
+        ] {
+            assert!(!own(bands, kind, text), "{bands} {text}");
+        }
+    }
 }

@@ -121,7 +121,7 @@ impl Frame {
     }
 
     /// Whether coordinates are longitudes and latitudes.
-    pub(super) fn is_geographic(&self) -> bool {
+    pub(crate) fn is_geographic(&self) -> bool {
         SpatialRef::from_wkt(&self.wkt).is_ok_and(|srs| srs.is_geographic())
     }
 

@@ -16,6 +16,7 @@ pub mod georef;
 pub mod ifd;
 pub mod inputs;
 pub mod losses;
+mod lzw;
 mod pack;
 mod packed;
 mod predictor;
@@ -27,6 +28,7 @@ pub mod template;
 mod tiff;
 mod validity;
 pub mod writer;
+mod zstd;
 
 pub use blocks::Workspace;
 pub use creation::check_creation_options;

@@ -25,6 +25,10 @@ pub(super) enum Compression {
     None,
     /// DEFLATE in a zlib envelope.
     Deflate,
+    /// LZW, most significant bits first.
+    Lzw,
+    /// Zstandard frames.
+    Zstd,
 }
 
 /// What was done to the samples of a row before it was packed.
@@ -288,7 +292,9 @@ impl<'a> Directory<'a> {
             sample_type,
             compression: match self.same(tag::COMPRESSION, 1)? {
                 1 => Compression::None,
+                5 => Compression::Lzw,
                 8 | 32946 => Compression::Deflate,
+                50_000 => Compression::Zstd,
                 _ => return None,
             },
             predictor: predictor(self.same(tag::PREDICTOR, 1)?, sample_type)?,

@@ -1,5 +1,6 @@
 //! `tileloom cog` from end to end.
 
+mod regrid;
 mod validators;
 
 use std::ffi::OsStr;
@@ -195,8 +196,6 @@ fn options_are_obeyed_or_refused() {
         ("QUALITY=50", "has no quality"),
         ("BLOCKSIZE=100", "multiple of 16"),
         ("OVERVIEWS=FORCE_USE_EXISTING", "made anew"),
-        ("TARGET_SRS=EPSG:3857", "warp them first"),
-        ("TILING_SCHEME=GoogleMapsCompatible", "warp them first"),
         ("INTERLEAVE=BAND", "PIXEL"),
         ("PREDICTOR=FLOATING_POINT", "no floats"),
     ] {

@@ -3,11 +3,12 @@
 //! JPEG knows no transparency: pixels that are not opaque are laid over a background. One band gives a grey JPEG.
 
 mod raw;
+mod recode;
 
 use std::cell::RefCell;
 
 use super::pixels::{Channels, Pixels};
-use super::{Picture, TileEncoder, TileFormat};
+use super::{Picture, Plane, TileEncoder, TileFormat};
 use crate::error::{Error, Result};
 
 /// Options of the JPEG encoder.
@@ -70,6 +71,50 @@ struct Scratch {
     compressor: Option<raw::Compressor>,
     pixels: Vec<u8>,
     blended: Vec<u8>,
+    coded: Vec<u8>,
+    recoder: recode::Recoder,
+}
+
+impl Scratch {
+    /// A JPEG as libjpeg-turbo makes it, in `self.coded`.
+    fn compress(&mut self, size: (usize, usize), gray: bool, pixels: Plane<'_>, quality: u8) -> Result<()> {
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(raw::Compressor::new()?),
+        };
+        self.coded.clear();
+        compressor.compress(size, gray, pixels, quality, &mut self.coded)
+    }
+}
+
+/// Appends a block of a TIFF in JPEG: grey or RGB pixels as [`Jpeg`] packs them, with Huffman tables of their own and
+/// without the quantisation tables, which the file [shares](shares_tables).
+///
+/// # Errors
+/// The library's reason.
+pub(crate) fn pack_block(
+    size: (usize, usize),
+    gray: bool,
+    pixels: Plane<'_>,
+    quality: u8,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.compress(size, gray, pixels, quality)?;
+        let recoded = scratch.recoder.recode(&scratch.coded, out);
+        recoded.ok_or_else(|| Error::Internal("libjpeg-turbo has made no baseline JPEG".to_owned()))
+    })
+}
+
+/// Whether the tables that blocks of a TIFF share, which its directory tells, are those that [`pack_block`] packs with.
+pub(crate) fn shares_tables(gray: bool, quality: u8, told: &[u8]) -> bool {
+    let bytes = [0; 8 * 8 * 3];
+    let pixels = Plane { bytes: &bytes, stride: if gray { 8 } else { 24 } };
+    let made = SCRATCH.with_borrow_mut(|scratch| {
+        scratch.compress((8, 8), gray, pixels, quality).ok()?;
+        recode::quantisation(&recode::tables(&scratch.coded)?)
+    });
+    made.is_some() && made == recode::quantisation(told)
 }
 
 thread_local! {

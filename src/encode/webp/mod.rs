@@ -43,11 +43,13 @@ pub struct WebpOptions {
     pub mode: WebpMode,
     /// Store an alpha channel also where all pixels are opaque. Default: no.
     pub alpha: bool,
+    /// Pack lossy tiles with libwebp's default effort, as GDAL does. Default: no.
+    pub thorough: bool,
 }
 
 impl Default for WebpOptions {
     fn default() -> Self {
-        Self { quality: 75, mode: WebpMode::default(), alpha: false }
+        Self { quality: 75, mode: WebpMode::default(), alpha: false, thorough: false }
     }
 }
 
@@ -116,10 +118,10 @@ impl TileEncoder for Webp {
             }
             scratch.planes.fill(&pixels);
             if !add_alpha {
-                return raw::compress(&mut scratch.planes, self.options.quality, out);
+                return raw::compress(&mut scratch.planes, self.options, out);
             }
             scratch.lossy.clear();
-            raw::compress(&mut scratch.planes, self.options.quality, &mut scratch.lossy)?;
+            raw::compress(&mut scratch.planes, self.options, &mut scratch.lossy)?;
             extended::add_alpha(&scratch.lossy, (picture.width, picture.height), &mut scratch.opacity, out)
         })
     }

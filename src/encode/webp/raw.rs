@@ -8,6 +8,7 @@ use std::slice;
 
 use libwebp_sys::{WebPConfig, WebPEncCSP, WebPEncode, WebPPicture};
 
+use super::WebpOptions;
 use super::yuv::Planes;
 use crate::error::{Error, Result};
 
@@ -18,8 +19,8 @@ pub(super) const MOST: usize = 16_383;
 ///
 /// # Errors
 /// The library's reason.
-pub(super) fn compress(planes: &mut Planes, quality: u8, out: &mut Vec<u8>) -> Result<()> {
-    let config = config(quality)?;
+pub(super) fn compress(planes: &mut Planes, options: WebpOptions, out: &mut Vec<u8>) -> Result<()> {
+    let config = config(options)?;
     let (width, height) = (planes.width, planes.height);
     let (columns, rows) = planes.halved();
     let alpha = !planes.alpha.is_empty();
@@ -58,10 +59,13 @@ pub(super) fn compress(planes: &mut Planes, quality: u8, out: &mut Vec<u8>) -> R
     Err(Error::Internal(format!("libwebp: {:?}", picture.error_code)))
 }
 
-fn config(quality: u8) -> Result<WebPConfig> {
+fn config(options: WebpOptions) -> Result<WebPConfig> {
     let incompatible = |()| Error::Internal("libwebp is of an incompatible version".to_owned());
     let mut config = WebPConfig::new().map_err(incompatible)?;
-    config.quality = quality.into();
+    config.quality = options.quality.into();
+    if options.thorough {
+        return Ok(config);
+    }
     config.method = 2;
     config.sns_strength = 0;
     config.filter_strength = 100;

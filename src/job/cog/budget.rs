@@ -1,10 +1,10 @@
 //! Where the memory of a job goes.
 
 use super::CogJob;
-use super::plan::{Budget, Layer, Plan};
+use super::plan::{Budget, Plan};
 use crate::error::{Error, Result};
-use crate::job::machine;
 use crate::job::tile::GDAL_CACHE;
+use crate::job::{machine, warp};
 use crate::window::Size;
 
 /// Resident bytes of the program and the libraries it loads, before any pixel.
@@ -21,8 +21,7 @@ pub(super) fn share_out(plan: &Plan, job: &CogJob) -> Result<Budget> {
         + index(plan)
         + machine::threads_memory(job.readers, job.threads)
         + job.threads * compressor(plan);
-    let chunk = |l: &Layer| l.layout.chunk().area() * pixel;
-    let largest = plan.layers.iter().map(chunk).max().unwrap_or(0);
+    let largest = reads(plan).map(|r| r.chunk.area() * r.pixel).max().unwrap_or(0);
     let least_chunks = largest * (job.readers + 1);
     let task = cost(plan);
     // A node that waits for margins waits longer, but its margins are thin.
@@ -88,23 +87,57 @@ fn cost(plan: &Plan) -> usize {
     let pixel = plan.pixel_bytes();
     let parts = if plan.grouping.is_plain() { 1 } else { 2 };
     let block = plan.block * plan.block * pixel;
-    area * pixel * (2 + parts) + area * pixel / 3 * 2 + 3 * block + (1 << 20)
+    let own = area * pixel * (2 + parts) + area * pixel / 3 * 2 + 3 * block + (1 << 20);
+    let side = Size::new(plan.side(), plan.side());
+    own + plan.warp.as_ref().map_or(0, |onto| warp::budget::dearest(onto, side))
+}
+
+/// How an input is read.
+struct Read {
+    /// Columns and rows of a chunk.
+    chunk: Size,
+    /// Bytes of a pixel.
+    pixel: usize,
+    /// Columns.
+    width: usize,
+    /// Columns along a pixel of the output.
+    scale: f64,
+    /// Whether its blocks reach from one side to the other.
+    striped: bool,
+}
+
+/// How inputs are read.
+fn reads(plan: &Plan) -> impl Iterator<Item = Read> + '_ {
+    let pixel = plan.pixel_bytes();
+    let own = plan.layers.iter().map(move |l| Read {
+        chunk: l.layout.chunk(),
+        pixel,
+        width: l.place.width,
+        scale: 1.0,
+        striped: l.description.block.width >= l.description.size.width,
+    });
+    let warped = plan.warp.iter().flat_map(|onto| &onto.layers).map(|l| Read {
+        chunk: l.layout.chunk(),
+        pixel: l.pixel_bytes(),
+        width: l.size.width,
+        scale: l.scale(),
+        striped: l.level.is_none() && l.description.block.width >= l.description.size.width,
+    });
+    own.chain(warped)
 }
 
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next; all where none are shared.
 fn swath(plan: &Plan, chunks: usize) -> u32 {
     let side = plan.side();
-    let pixel = plan.pixel_bytes();
     let row_bytes = |metatiles: usize| {
-        let one = |l: &Layer| {
-            let chunk = l.layout.chunk();
-            let width = (metatiles * side + chunk.width).min(l.place.width).max(chunk.width);
-            width * (side + 2 * chunk.height) * pixel
+        let one = |r: Read| {
+            let along = |pixels: usize| (pixels as f64 * r.scale) as usize;
+            let width = (along(metatiles * side) + r.chunk.width).min(r.width).max(r.chunk.width);
+            width * (along(side) + 2 * r.chunk.height) * r.pixel
         };
-        plan.layers.iter().map(one).max().unwrap_or(0)
+        reads(plan).map(one).max().unwrap_or(0)
     };
-    let striped = |l: &Layer| l.description.block.width >= l.description.size.width;
-    if plan.layers.iter().any(striped) {
+    if reads(plan).any(|r| r.striped) {
         // A strip reaches from one side to the other: the whole row is worked through, or its strips are read for each part of it.
         return 1 << 16;
     }

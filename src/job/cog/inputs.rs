@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::options::CogOptions;
 use super::plan::{Layer, is_picture, origins};
+use super::regrid::{self, Level};
 use super::{CogJob, Nodata};
 use crate::block::SampleType;
 use crate::error::{Error, Result};
+use crate::job::warp;
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::describe::MaskKind;
 use crate::raster::source::Selection;
@@ -45,10 +47,19 @@ pub(super) struct Looked {
     /// Place of the output on the ground, where that is not the first input's.
     pub place: Option<([f64; 6], Option<String>)>,
     pub notes: Vec<String>,
+    /// What was decided in the user's place.
+    pub guesses: Vec<String>,
+    /// How the inputs come onto another grid.
+    pub warp: Option<warp::Plan>,
+    /// The level of a tiling scheme that the output is.
+    pub level: Option<Level>,
 }
 
 /// Looks at all inputs.
 pub(super) fn look(job: &CogJob, options: &CogOptions) -> Result<Looked> {
+    if let Some(regrid) = &options.regrid {
+        return regrid::look(job, options, regrid);
+    }
     let descriptions = job.inputs.iter().map(SourceSpec::describe).collect::<Result<Vec<_>>>()?;
     check_not_an_input(job)?;
     let (spec, first) = (&job.inputs[0], &descriptions[0]);
@@ -59,7 +70,7 @@ pub(super) fn look(job: &CogJob, options: &CogOptions) -> Result<Looked> {
     let mut notes = Vec::new();
     let sample_type = common_type(spec, first, &bands)?;
     let alpha_band = first.alpha_band().filter(|n| bands.contains(n));
-    let jpeg = options.image.method == "JPEG" || options.overview.method == "JPEG";
+    let jpeg = is_jpeg(options);
     // JPEG has no opacity, and a mask takes its place.
     let to_mask = alpha_band.is_some() && (job.add_mask || jpeg);
     if to_mask {
@@ -117,7 +128,15 @@ pub(super) fn look(job: &CogJob, options: &CogOptions) -> Result<Looked> {
         bits,
         place,
         notes,
+        guesses: Vec::new(),
+        warp: None,
+        level: None,
     })
+}
+
+/// Whether image or overviews are packed as JPEG, which has no opacity.
+pub(super) fn is_jpeg(options: &CogOptions) -> bool {
+    options.image.method == "JPEG" || options.overview.method == "JPEG"
 }
 
 /// What is read of every input.
@@ -230,7 +249,7 @@ fn grid(job: &CogJob, descriptions: &[Description]) -> Result<Grid> {
     let places = job.inputs.iter().zip(&frames).map(|(spec, frame)| {
         frames[0].place_of(frame).ok_or_else(|| {
             spec.error(format!(
-                "its pixels do not lie on the grid of '{}' (CRS, resolution and alignment): warp them onto one first (tileloom warp)",
+                "its pixels do not lie on the grid of '{}' (CRS, resolution and alignment): bring them onto one (tileloom warp, or --co TARGET_SRS, which does both)",
                 job.inputs[0].path.display()
             ))
         })

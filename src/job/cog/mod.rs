@@ -13,6 +13,7 @@ mod inputs;
 pub mod options;
 pub mod plan;
 mod reader;
+pub mod regrid;
 mod report;
 mod statistics;
 mod weave;
@@ -23,7 +24,7 @@ pub use options::CogOptions;
 pub use plan::{Budget, Plan};
 pub use report::Report;
 
-use super::room;
+use super::{room, warp};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
@@ -34,7 +35,7 @@ use crate::resampling::Resampling;
 use crate::sink::cog::{CogBlock, CogWriter, WrittenCog};
 use crate::target::{Shape, Target};
 use options::StatisticsChoice;
-use reader::{CogReader, Weft};
+use reader::{CogReader, Weft, filled};
 use weave::Loom;
 
 /// The declared value of pixels without data.
@@ -128,6 +129,45 @@ impl pipeline::Sink for Woven<'_> {
     }
 }
 
+/// Reads the pixels of metatiles, or what they are resampled from.
+enum Feeder<'a> {
+    Own(CogReader<'a>),
+    Warp(&'a Plan, Box<warp::reader::WarpReader<'a>>),
+}
+
+/// What was read for a metatile.
+enum Feed {
+    Own(Weft),
+    Warp(TileCoord, warp::reader::Weft),
+}
+
+impl<'a> Feeder<'a> {
+    fn new(plan: &'a Plan, cache: &'a ChunkCache) -> Self {
+        match &plan.warp {
+            Some(onto) => Self::Warp(plan, Box::new(warp::reader::WarpReader::new(onto, cache))),
+            None => Self::Own(CogReader::new(plan, cache)),
+        }
+    }
+
+    fn read(&mut self, metatile: TileCoord) -> Result<Feed> {
+        match self {
+            Self::Own(reader) => reader.read(metatile).map(Feed::Own),
+            Self::Warp(plan, reader) => Ok(Feed::Warp(metatile, reader.read(plan.window(metatile))?)),
+        }
+    }
+}
+
+/// The pixels of a metatile.
+fn warped(plan: &Plan, warper: Option<&warp::weave::Loom<'_>>, feed: Feed) -> Result<Weft> {
+    match (feed, warper) {
+        (Feed::Own(weft), _) => Ok(weft),
+        (Feed::Warp(metatile, weft), Some(warper)) => {
+            Ok(Weft { metatile, pixels: filled(warper.weave(weft)?, &plan.grouping.fill) })
+        }
+        (Feed::Warp(..), None) => Err(Error::Internal("a warp without a loom".to_owned())),
+    }
+}
+
 /// Runs a job. `planned` is called with the plan and the number of metatiles before work begins, for a progress display.
 ///
 /// # Errors
@@ -141,6 +181,7 @@ pub fn run(job: &CogJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) 
     plan.notes.extend(note);
     let cache = ChunkCache::new(plan.budget.chunks);
     let loom = Loom::new(&plan);
+    let warper = plan.warp.as_ref().map(warp::weave::Loom::new);
     let metatiles = plan.metatiles();
     planned(&plan, metatiles.len());
     let limits = Limits {
@@ -157,9 +198,9 @@ pub fn run(job: &CogJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) 
         monitor,
         Job {
             cost: |_: &TileCoord| plan.budget.task.min(plan.budget.in_flight),
-            open: || Ok(CogReader::new(&plan, &cache)),
-            read: |reader: &mut CogReader<'_>, metatile: &TileCoord| reader.read(*metatile),
-            process: |weft: Weft| loom.weave(weft),
+            open: || Ok(Feeder::new(&plan, &cache)),
+            read: |feeder: &mut Feeder<'_>, metatile: &TileCoord| feeder.read(*metatile),
+            process: |feed: Feed| loom.weave(warped(&plan, warper.as_ref(), feed)?),
             create: || {
                 let writer = CogWriter::create(&job.target, plan.spec.clone())?;
                 Ok(Woven { writer, plan: &plan, loom: &loom })

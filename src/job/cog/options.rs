@@ -1,13 +1,18 @@
 //! Creation options by the names of GDAL's COG driver: each is obeyed, or refused with the reason.
 
+use super::regrid::{Onto, Regrid, ZoomStrategy};
 use crate::block::SampleType;
 use crate::error::{Error, Result};
+use crate::grid::{Bounds, registered};
 use crate::resampling::Resampling;
 use crate::sink::cog::BigTiff;
 use crate::spelling::nearest;
 
 /// Side of a block in pixels, unless another one is asked for; as in GDAL.
 const BLOCK: usize = 512;
+
+/// Most levels whose tiles are blocks, as in GDAL.
+const MOST_ALIGNED: u8 = 10;
 
 /// Largest side of a block.
 const MOST_BLOCK: usize = 4096;
@@ -110,6 +115,8 @@ pub struct CogOptions {
     pub image: Compression,
     /// How its overviews are packed.
     pub overview: Compression,
+    /// The grid that is asked for; default that of the inputs.
+    pub regrid: Option<Regrid>,
     /// Side of a block in pixels.
     pub block: usize,
     /// Whether the file is a `BigTIFF`.
@@ -222,6 +229,8 @@ impl CogOptions {
         refuse_others(&given)?;
         let mut guesses = Vec::new();
         let (image, overview) = compressions(&given, &mut guesses)?;
+        let regrid = regrid(&given)?;
+        let usual = regrid.as_ref().map_or(BLOCK, Regrid::block);
         let sides = |n: &usize| (128..=MOST_BLOCK).contains(n) && n.is_multiple_of(16);
         let block =
             given.number("BLOCKSIZE", sides, &format!("a multiple of 16 from 128 to {MOST_BLOCK}"))?;
@@ -260,7 +269,8 @@ impl CogOptions {
         Ok(Self {
             image,
             overview,
-            block: block.unwrap_or(BLOCK),
+            regrid,
+            block: block.unwrap_or(usual),
             big: given.word("BIGTIFF", &big)?.unwrap_or_default(),
             overviews: given.word("OVERVIEWS", &overviews)?.unwrap_or_default(),
             overview_count: given.number("OVERVIEW_COUNT", |n| *n <= 30, "0 to 30")?,
@@ -275,27 +285,84 @@ impl CogOptions {
     }
 }
 
+/// The grid that is asked for; `None` for that of the inputs.
+fn regrid(given: &Given<'_>) -> Result<Option<Regrid>> {
+    const NONE: &str = "CUSTOM";
+    let name = given.get("TILING_SCHEME").filter(|name| !name.eq_ignore_ascii_case(NONE));
+    let beside = |names: &[&str], why: &str| {
+        let found = names.iter().find(|name| given.get(name).is_some());
+        found.map_or(Ok(()), |name| Err(given.bad(name, why)))
+    };
+    let onto = match (name, given.get("TARGET_SRS")) {
+        (Some(name), _) => {
+            beside(&["TARGET_SRS", "RES", "EXTENT"], "the tiling scheme says it already (TILING_SCHEME)")?;
+            let set = registered(name).map_err(|why| given.bad("TILING_SCHEME", &why))?;
+            let strategies = [
+                ("AUTO", ZoomStrategy::Auto),
+                ("LOWER", ZoomStrategy::Lower),
+                ("UPPER", ZoomStrategy::Upper),
+            ];
+            let levels = set.first..=set.last();
+            let known = format!("{} to {}", levels.start(), levels.end());
+            Onto::Tiles {
+                name: name.to_owned(),
+                zoom: given.number("ZOOM_LEVEL", |z| levels.contains(z), &known)?,
+                strategy: given.word("ZOOM_LEVEL_STRATEGY", &strategies)?.unwrap_or_default(),
+                aligned_levels: given
+                    .number("ALIGNED_LEVELS", |n| *n <= MOST_ALIGNED, &format!("0 to {MOST_ALIGNED}"))?
+                    .unwrap_or(0),
+                set,
+            }
+        }
+        (None, Some(definition)) => {
+            beside(
+                &["ZOOM_LEVEL", "ZOOM_LEVEL_STRATEGY", "ALIGNED_LEVELS"],
+                "it is about the levels of a TILING_SCHEME, and none is given",
+            )?;
+            Onto::Crs {
+                definition: definition.to_owned(),
+                resolution: given.number(
+                    "RES",
+                    |r: &f64| r.is_finite() && *r > 0.0,
+                    "a number above 0, in units of TARGET_SRS",
+                )?,
+                extent: given.get("EXTENT").map(|text| extent(text, given)).transpose()?,
+            }
+        }
+        (None, None) => {
+            beside(
+                &["ZOOM_LEVEL", "ZOOM_LEVEL_STRATEGY", "ALIGNED_LEVELS"],
+                "it is about the levels of a TILING_SCHEME, and none is given (--web-optimized gives one)",
+            )?;
+            beside(
+                &["RES", "EXTENT", "WARP_RESAMPLING", "ADD_ALPHA"],
+                "pixels stay on the grid they are on: give a TILING_SCHEME or a TARGET_SRS, or see tileloom warp",
+            )?;
+            return Ok(None);
+        }
+    };
+    let resampling = given.resampling("WARP_RESAMPLING")?.or(given.resampling("RESAMPLING")?);
+    Ok(Some(Regrid { onto, resampling, add_alpha: given.switch("ADD_ALPHA")?.unwrap_or(true) }))
+}
+
+/// The box of `EXTENT`.
+fn extent(text: &str, given: &Given<'_>) -> Result<Bounds> {
+    let numbers: Vec<f64> = text.split(',').filter_map(|v| v.trim().parse().ok()).collect();
+    match numbers[..] {
+        [west, south, east, north]
+            if text.split(',').count() == 4
+                && west < east
+                && south < north
+                && (east - west + north - south).is_finite() =>
+        {
+            Ok(Bounds { west, south, east, north })
+        }
+        _ => Err(given.bad("EXTENT", "give XMIN,YMIN,XMAX,YMAX in units of TARGET_SRS")),
+    }
+}
+
 /// Refuses what GDAL's driver does and this does not.
 fn refuse_others(given: &Given<'_>) -> Result<()> {
-    let custom = given.get("TILING_SCHEME").is_none_or(|value| value.eq_ignore_ascii_case("CUSTOM"));
-    let warping = [
-        "TARGET_SRS",
-        "RES",
-        "EXTENT",
-        "WARP_RESAMPLING",
-        "ADD_ALPHA",
-        "ZOOM_LEVEL",
-        "ZOOM_LEVEL_STRATEGY",
-        "ALIGNED_LEVELS",
-        "TILING_SCHEME",
-    ];
-    for name in warping {
-        if given.get(name).is_some() && !(name == "TILING_SCHEME" && custom) {
-            return Err(
-                given.bad(name, "pixels stay on the grid they are on; warp them first (tileloom warp)")
-            );
-        }
-    }
     if given.get("INTERLEAVE").is_some_and(|value| !value.eq_ignore_ascii_case("PIXEL")) {
         return Err(given.bad("INTERLEAVE", "blocks hold all bands of their pixels: PIXEL"));
     }

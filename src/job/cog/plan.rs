@@ -5,12 +5,14 @@ use serde::Serialize;
 use super::groups::{Group, Grouping, Has};
 use super::inputs::{self, Looked};
 use super::options::{CogOptions, OverviewSource, PredictorChoice, StatisticsChoice};
+use super::regrid::Level;
 use super::{CogJob, Nodata, budget};
 use crate::block::SampleType;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::job::room::{Need, is_plain};
 use crate::job::tile::places::Places;
+use crate::job::warp;
 use crate::pyramid::{Cascade, Pyramid, TileRange};
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::codec::Codec;
@@ -48,6 +50,8 @@ pub(super) struct Layer {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) layers: Vec<Layer>,
+    /// How inputs come onto another grid, instead.
+    pub(super) warp: Option<warp::Plan>,
     /// Where they lie.
     pub(super) places: Places,
     /// Columns and rows of the image and of its overviews, largest first.
@@ -102,9 +106,11 @@ impl Plan {
         let options = CogOptions::new(&job.creation_options)?;
         let looked = inputs::look(job, &options)?;
         let mut guesses = options.guesses.clone();
+        guesses.extend(looked.guesses.iter().cloned());
         let mut notes = looked.notes.clone();
         let levels = levels(looked.size, &options);
         budget::check_index(&levels, options.block, job)?;
+        looked.level.as_ref().map_or(Ok(()), |level| level.check(levels.len() - 1))?;
         let sample_type = looked.sample_type;
         let grouping = grouping(&looked, job)?;
         let named = looked.palette || options.bits == Some(1);
@@ -126,10 +132,13 @@ impl Plan {
         let made = creation.clone().map(|list| Codec::new(block, bands, sample_type, &list));
         let used = &creation[..levels.len().min(2)];
         used.iter().try_for_each(|list| Codec::try_out(bands, sample_type, list))?;
-        let spec = spec(&looked, &options, &levels, &grouping, creation, overview_resampling);
-        let pyramid = pyramid(&levels, options.block, bands * sample_type.bytes())
+        let spec = spec(job, &looked, &options, &levels, &grouping, creation, overview_resampling);
+        let coarse =
+            looked.warp.as_ref().map_or(1.0, |w| w.layers.iter().map(|l| l.scale()).fold(1.0, f64::max));
+        let pixel = ((bands * sample_type.bytes()) as f64 * coarse * coarse) as usize;
+        let pyramid = pyramid(&levels, options.block, pixel)
             .ok_or_else(|| Error::Internal("a raster without blocks".to_owned()))?;
-        let layers = looked.layers;
+        let (layers, warp) = (looked.layers, looked.warp);
         let places = Places::new(layers.iter().map(|l| &l.place).enumerate());
         if looked.gaps
             && grouping.nodata.iter().all(Option::is_none)
@@ -144,6 +153,7 @@ impl Plan {
         }
         let mut plan = Self {
             layers,
+            warp,
             places,
             levels,
             block: options.block,
@@ -351,6 +361,7 @@ impl Codecs<'_> {
 }
 
 fn spec(
+    job: &CogJob,
     looked: &Looked,
     options: &CogOptions,
     levels: &[Size],
@@ -360,7 +371,7 @@ fn spec(
 ) -> CogSpec {
     let block = Size::new(options.block, options.block);
     let template = TemplateSpec {
-        source: looked.layers[0].spec.clone(),
+        source: job.inputs[0].clone(),
         bands: looked.origins.clone(),
         sample_type: looked.sample_type,
         block,
@@ -375,6 +386,7 @@ fn spec(
     };
     let overview = TemplateSpec { options: overview, ..template.clone() };
     let mut image = template;
+    image.items = looked.level.as_ref().map(Level::items).unwrap_or_default();
     if levels.len() > 1 {
         let name = method.name().to_ascii_uppercase();
         image.items.push(("IMAGE_STRUCTURE".to_owned(), "OVERVIEW_RESAMPLING".to_owned(), name));

@@ -114,7 +114,7 @@ fn is_whole(window: &Window, block: Size, raster: Size) -> bool {
 }
 
 /// The same pixels, with what stands where there is no data.
-fn filled(mut block: Block, fill: &[f64]) -> Block {
+pub(super) fn filled(mut block: Block, fill: &[f64]) -> Block {
     fn put<T: Sample>(array: &mut ndarray::Array3<T>, coverage: &ndarray::Array2<u8>, fill: &[f64]) {
         let fill: Vec<T> = fill.iter().map(|v| T::from_f64(*v)).collect();
         let values = interleaved_slice_mut(array).unwrap_or_default();

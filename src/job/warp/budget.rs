@@ -68,7 +68,7 @@ fn candidates(plan: &Plan) -> Vec<Size> {
 }
 
 /// Bytes in flight of the dearest window of a size, about: where most inputs lie over each other.
-fn dearest(plan: &Plan, window: Size) -> usize {
+pub(in crate::job) fn dearest(plan: &Plan, window: Size) -> usize {
     let size = plan.grid.size;
     let centres = plan
         .layers
@@ -83,7 +83,7 @@ fn dearest(plan: &Plan, window: Size) -> usize {
 }
 
 /// Bytes in flight of a window: what is read for it, what is resampled, the result, and the copy that is packed.
-pub(super) fn cost(plan: &Plan, window: &Window) -> usize {
+pub(in crate::job) fn cost(plan: &Plan, window: &Window) -> usize {
     let one = |layer: &Layer| {
         let scale = layer.scale();
         let side = |length: usize, most: usize| ((length + 64) as f64 * scale + 16.0).min(most as f64);

@@ -1,6 +1,8 @@
 //! From resampled pixels to those of the file: their type, the value for no data, and the band of opacity.
 
 use super::plan::Plan;
+use ndarray::Array2;
+
 use crate::block::{Block, Sample, Samples, Validity, interleaved_array, interleaved_slice};
 use crate::error::{Error, Result};
 use crate::raster::nodata_as;
@@ -17,53 +19,66 @@ pub(super) struct Counted {
     pub moved: u64,
 }
 
-/// The pixels of a window as they are written; all without data where there are none.
+/// The pixels of a window as they are written, and where they have data; all without data where there are none.
 ///
 /// # Errors
 /// [`Error::Internal`] when the pixels do not fit the plan.
 pub(super) fn finished(plan: &Plan, window: Window, pixels: Option<Block>) -> Result<(Block, Counted)> {
     let mut counted = Counted::default();
-    let samples = for_sample_type!(plan.sample_type, T => finish::<T>(plan, window, pixels, &mut counted)?);
-    Ok((Block { window, samples, validity: Validity::All }, counted))
+    let missing = || Validity::PerPixel(Array2::zeros((window.height, window.width)));
+    let (samples, validity) = match pixels {
+        None => (for_sample_type!(plan.sample_type, T => blank::<T>(plan, window)?), missing()),
+        Some(Block { samples, validity, .. }) => {
+            let finished = for_sample_type!(plan.sample_type, T => {
+                finish::<T>(plan, window, &samples, &validity, &mut counted)?
+            });
+            (finished, validity)
+        }
+    };
+    if let Validity::PerPixel(plane) = &validity {
+        counted.missing = plane.iter().filter(|c| **c == 0).count() as u64;
+    }
+    Ok((Block { window, samples, validity }, counted))
+}
+
+/// The samples of pixels, none of which has data.
+fn blank<T: Sample>(plan: &Plan, window: Window) -> Result<Samples> {
+    let bands = plan.output_bands();
+    let blank: T = plan.nodata.and_then(nodata_as).unwrap_or_default();
+    let mut values = vec![blank; window.area() * bands];
+    if plan.alpha {
+        values.iter_mut().skip(bands - 1).step_by(bands).for_each(|v| *v = T::default());
+    }
+    wrapped(values, bands, window)
+}
+
+fn wrapped<T: Sample>(values: Vec<T>, bands: usize, window: Window) -> Result<Samples> {
+    let array = interleaved_array(values, bands, window.size());
+    array.map(T::wrap).ok_or_else(|| Error::Internal("window too large".to_owned()))
 }
 
 fn finish<T: Sample>(
     plan: &Plan,
     window: Window,
-    pixels: Option<Block>,
+    samples: &Samples,
+    validity: &Validity,
     counted: &mut Counted,
 ) -> Result<Samples> {
-    let internal = |text: &str| Error::Internal(text.to_owned());
     let bands = plan.output_bands();
     let nodata: Option<T> = plan.nodata.and_then(nodata_as);
     let blank = nodata.unwrap_or_default();
-    let array = |values: Vec<T>| {
-        interleaved_array(values, bands, window.size())
-            .map(T::wrap)
-            .ok_or_else(|| internal("window too large"))
-    };
-    let Some(block) = pixels else {
-        counted.missing = window.area() as u64;
-        let mut values = vec![blank; window.area() * bands];
-        if plan.alpha {
-            values.iter_mut().skip(bands - 1).step_by(bands).for_each(|v| *v = T::default());
-        }
-        return array(values);
-    };
-    let Block { samples, validity, .. } = block;
-    let cast = cast::<T>(&samples, counted)?;
-    let plane = match &validity {
+    let mut values = cast::<T>(samples, counted)?;
+    let plane = match validity {
         Validity::All => None,
         Validity::PerPixel(plane) => {
-            Some(plane.as_slice().ok_or_else(|| internal("coverage is not contiguous"))?)
+            let internal = || Error::Internal("coverage is not contiguous".to_owned());
+            Some(plane.as_slice().ok_or_else(internal)?)
         }
     };
     let covered = |k: usize| plane.map_or(255, |p| p[k]);
-    let mut values = cast;
     let own = plan.bands;
     for (k, pixel) in values.chunks_exact_mut(own).enumerate() {
         if covered(k) == 0 {
-            counted.missing += 1;
             pixel.fill(blank);
         } else if let Some(nodata) = nodata {
             for value in pixel.iter_mut().filter(|v| **v == nodata) {
@@ -73,7 +88,7 @@ fn finish<T: Sample>(
         }
     }
     if !plan.alpha {
-        return array(values);
+        return wrapped(values, bands, window);
     }
     let opaque = opaque::<T>();
     let with_alpha = values.chunks_exact(own).enumerate().flat_map(|(k, pixel)| {
@@ -83,7 +98,7 @@ fn finish<T: Sample>(
         };
         pixel.iter().copied().chain([opacity])
     });
-    array(with_alpha.collect())
+    wrapped(with_alpha.collect(), bands, window)
 }
 
 /// Samples in another type, as they lie; those beyond its limits become the limits.

@@ -13,7 +13,7 @@ use crate::window::Size;
 const MOST: f64 = 2_147_483_647.0;
 
 /// The grid of the output, and where the inputs lie in its CRS.
-pub(super) struct Settled {
+pub(in crate::job) struct Settled {
     pub grid: Grid,
     /// What each input covers, about; `None` where nobody knows.
     pub extents: Vec<Option<Bounds>>,
@@ -21,15 +21,18 @@ pub(super) struct Settled {
     pub guesses: Vec<String>,
 }
 
+/// The rectangle that a cutline leaves in a CRS, if the output is to be no larger.
+pub(in crate::job) type Crop<'a> = dyn Fn(&str) -> Result<Option<Bounds>> + 'a;
+
 /// Settles the grid for inputs and their descriptions. `crop` is the rectangle that a cutline leaves, if the output is to be no
 /// larger, once the CRS of the output is known.
 ///
 /// # Errors
 /// [`Error::Usage`] for a CRS that is not known or an output that would be too large, [`Error::Input`] when an input has no place.
-pub(super) fn settle(
+pub(in crate::job) fn settle(
     job: &WarpJob,
     inputs: &[(SourceSpec, Description)],
-    crop: impl FnOnce(&str) -> Result<Option<Bounds>>,
+    crop: &Crop<'_>,
 ) -> Result<Settled> {
     let request = &job.grid;
     let Some((first_spec, first)) = inputs.first() else {

@@ -7,22 +7,23 @@
 //! A pixel depends on the pixels of the inputs around its own place alone, not on the window it is made in: there are no seams,
 //! and neither threads nor memory make a difference to the bytes of the file.
 
-mod budget;
+pub(super) mod budget;
 mod finish;
-mod grid;
+pub(super) mod grid;
 mod plan;
-mod reader;
+pub(super) mod reader;
 mod report;
-mod weave;
+pub(super) mod weave;
 
 use std::time::Instant;
 
+pub use super::calc::grid::Grid;
 pub use plan::{Budget, Plan};
 pub use report::Report;
 
 use super::calc::Nodata;
 use super::room::{self, Need};
-use crate::block::{Block, SampleType};
+use crate::block::{Block, SampleType, Validity};
 use crate::error::{Error, Result};
 use crate::grid::Bounds;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
@@ -313,7 +314,9 @@ pub fn run(job: &WarpJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
             cost: |window: &Window| budget::cost(&plan, window).min(plan.budget.in_flight),
             open: || Ok(WarpReader::new(&plan, &cache)),
             read: |reader: &mut WarpReader<'_>, window: &Window| reader.read(*window),
-            process: try_one(|weft: Weft| packed(&plan, loom.weave(weft)?)),
+            process: try_one(|weft: Weft| {
+                packed(&plan, Block { validity: Validity::All, ..loom.weave(weft)? })
+            }),
             create: || DatasetWriter::create(&job.target, job.spec(&plan)).map(Raster),
         },
     )?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::grid::{Settled, settle};
+use super::grid::{Crop, Settled, settle};
 use super::{Overlap, OverviewUse, WarpJob, budget};
 use crate::block::SampleType;
 use crate::encode::Rgba;
@@ -55,12 +55,12 @@ pub struct Layer {
 
 impl Layer {
     /// Bytes of a pixel with its coverage.
-    pub(super) fn pixel_bytes(&self) -> usize {
+    pub(in crate::job) fn pixel_bytes(&self) -> usize {
         self.selection.bands.len() * self.selection.sample_type.bytes() + 1
     }
 
     /// Pixels that are read along a pixel of the output, at most.
-    pub(super) fn scale(&self) -> f64 {
+    pub(in crate::job) fn scale(&self) -> f64 {
         match self.placement {
             Placement::Aligned(_) => 1.0,
             Placement::Warped { scale } => {
@@ -135,6 +135,19 @@ impl Plan {
     /// [`Error::Usage`] for what makes no sense, [`Error::Input`] for inputs that cannot be read or brought onto the grid,
     /// [`Error::Output`] when the output is one of them, [`Error::Memory`] when the memory allowed is not enough.
     pub fn new(job: &WarpJob) -> Result<Self> {
+        let mut plan = Self::on_grid(job, |inputs, crop| settle(job, inputs, crop))?;
+        (plan.window, plan.budget) = budget::share_out(&plan, job)?;
+        Ok(plan)
+    }
+
+    /// Plans a job, its windows and its memory aside, on the grid that `settle` finds for its inputs.
+    ///
+    /// # Errors
+    /// Those of [`Plan::new`] and of `settle`.
+    pub(in crate::job) fn on_grid(
+        job: &WarpJob,
+        settle: impl FnOnce(&[(SourceSpec, Description)], &Crop<'_>) -> Result<Settled>,
+    ) -> Result<Self> {
         let describe = |spec: &SourceSpec| spec.describe().map(|d| (spec.clone(), d));
         let inputs = job.inputs.iter().map(describe).collect::<Result<Vec<_>>>()?;
         check_not_an_input(job)?;
@@ -148,7 +161,7 @@ impl Plan {
             let polygons = cutline.carried(&Onto::Plane(&Plane::endless(wkt)), f64::INFINITY)?;
             Ok(around(polygons.iter().flatten().flatten().map(|p| (p.x, p.y))))
         };
-        let Settled { grid, extents, mut guesses } = settle(job, &inputs, crop)?;
+        let Settled { grid, extents, mut guesses } = settle(&inputs, &crop)?;
         let mut notes = Vec::new();
         let layers = layers(job, &kind, inputs, &grid, &extents, &mut notes)?;
         let stencil = match &cutline {
@@ -200,7 +213,6 @@ impl Plan {
         if job.overlap == Overlap::First {
             plan.layers.reverse();
         }
-        (plan.window, plan.budget) = budget::share_out(&plan, job)?;
         Ok(plan)
     }
 
@@ -212,6 +224,11 @@ impl Plan {
         rows.flat_map(|y| (0..size.width).step_by(window.width).map(move |x| at(x, y)))
             .map(|w| w.intersection(&size.window()))
             .collect()
+    }
+
+    /// What the coverage of inputs means: whether a pixel may be partly opaque.
+    pub(in crate::job) fn edges(&self) -> Edges {
+        self.edges
     }
 
     /// Number of the output's bands, opacity included.

@@ -19,7 +19,7 @@ const OPEN_INPUTS: usize = 32;
 
 /// What was read of an input.
 #[derive(Debug)]
-pub(super) struct Thread {
+pub(in crate::job) struct Thread {
     /// Where the output's pixels lie in it.
     pub grid: CoordGrid,
     /// How it is resampled.
@@ -30,7 +30,7 @@ pub(super) struct Thread {
 
 /// All that the pool needs for a window: plain data, nothing of GDAL.
 #[derive(Debug)]
-pub(super) struct Weft {
+pub(in crate::job) struct Weft {
     /// The window.
     pub window: Window,
     /// Its pixels, in the order they are laid over each other.
@@ -38,7 +38,7 @@ pub(super) struct Weft {
 }
 
 /// Reads inputs for windows, on one thread. Rasters are opened when first needed.
-pub(super) struct WarpReader<'a> {
+pub(in crate::job) struct WarpReader<'a> {
     plan: &'a Plan,
     cache: &'a ChunkCache,
     sources: Recent<Source>,

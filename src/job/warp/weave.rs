@@ -13,7 +13,7 @@ use crate::warp::kernel::{Canvas, Extreme, warp};
 use crate::window::Window;
 
 /// Resamples windows. Shared by the threads of the pool.
-pub(super) struct Loom<'a> {
+pub(in crate::job) struct Loom<'a> {
     plan: &'a Plan,
     missing: AtomicU64,
     clamped: AtomicU64,
@@ -27,7 +27,7 @@ impl<'a> Loom<'a> {
     }
 
     /// What was counted so far.
-    pub fn tally(&self) -> Counted {
+    pub(in crate::job::warp) fn tally(&self) -> Counted {
         Counted {
             missing: self.missing.load(Ordering::Relaxed),
             clamped: self.clamped.load(Ordering::Relaxed),
@@ -35,7 +35,7 @@ impl<'a> Loom<'a> {
         }
     }
 
-    /// The output's pixels of a window.
+    /// The output's pixels of a window as they are stored, and where they have data.
     ///
     /// # Errors
     /// [`Error::Internal`] when what was read does not fit the plan.

@@ -56,6 +56,9 @@ fn validators_take_what_is_made() {
         ("landcover.tif", &["--co", "SPARSE_OK=YES"]),
         ("all_nodata.tif", &["--co", "SPARSE_OK=YES"]),
         ("gcps.tif", &["--co", "COMPRESS=ZSTD"]),
+        ("rgb.tif", &["--web-optimized"]),
+        ("rgb.tif", &["--web-optimized", "--co", "COMPRESS=JPEG", "--aligned-levels", "2"]),
+        ("dem.tif", &["--web-optimized", "--co", "COMPRESS=LZW"]),
     ] {
         cog(&[&testdata(name)], &out, &[&["--overwrite", "--blocksize", "128"], options].concat());
         for (validator, sound) in &validators {
