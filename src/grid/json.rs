@@ -241,6 +241,13 @@ impl Definition {
                     level.id
                 ));
             }
+            // Their scales do get smaller, but may say another thing than the sizes of cells.
+            if matrices.last().is_some_and(|above: &TileMatrix| cell >= above.cell) {
+                let id = &level.id;
+                return Err(format!(
+                    "has a level '{id}' whose pixels are no smaller than those of the level above"
+                ));
+            }
             let (columns, rows) = (level.columns, level.rows);
             matrices.push(TileMatrix { id: level.id.clone(), west, north, cell, columns, rows });
         }
@@ -510,6 +517,21 @@ mod tests {
         assert_eq!(settled(&text).expect("a set").matrices[0].cell, 264.583);
         text = with("cellSize", 280.000_001.into());
         assert_eq!(settled(&text).expect("a set").matrices[0].cell, 280.0);
+    }
+
+    #[test]
+    fn levels_whose_scales_and_cells_are_in_different_orders_are_refused() {
+        let level = |id: &str, scale: f64, cell: f64| {
+            json!({"id": id, "scaleDenominator": scale, "cellSize": cell, "pointOfOrigin": [0, 0], "tileWidth": 256,
+                "tileHeight": 256, "matrixWidth": 1, "matrixHeight": 1})
+        };
+        let set = |scale: f64| {
+            let levels = [level("0", 4000.0, 1.12), level("1", scale, 2.24)];
+            settled(&json!({"crs": "EPSG:3395", "tileMatrices": levels}).to_string())
+        };
+        let error = set(3999.0).expect_err("pixels get larger");
+        assert!(error.contains("level '1' whose pixels are no smaller"), "{error}");
+        assert_eq!(set(8000.0).expect("a set").matrices[0].id, "1");
     }
 
     #[test]
