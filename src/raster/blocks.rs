@@ -230,15 +230,12 @@ impl Blocks {
         let packed = &mut work.packed[..bytes];
         self.file.read_exact_at(packed, extent.offset).ok()?;
         work.unpacked.resize(size, 0);
-        let done = match self.image.compression {
-            Compression::Zstd => {
-                let context = work.zstd.get_or_insert_with(zstd_safe::DCtx::create);
-                context.decompress(&mut work.unpacked[..], packed).ok()?
-            }
-            _ => {
-                let decompressor = work.decompressor.get_or_insert_with(Decompressor::new);
-                decompressor.zlib_decompress(packed, &mut work.unpacked).ok()?
-            }
+        let done = if self.image.compression == Compression::Zstd {
+            let context = work.zstd.get_or_insert_with(zstd_safe::DCtx::create);
+            context.decompress(&mut work.unpacked[..], packed).ok()?
+        } else {
+            let decompressor = work.decompressor.get_or_insert_with(Decompressor::new);
+            decompressor.zlib_decompress(packed, &mut work.unpacked).ok()?
         };
         (done == size).then_some(())
     }

@@ -21,6 +21,7 @@ const SLOT_BITS: u32 = SLOTS.ilog2();
 pub(super) struct Table(Box<[u32; SLOTS]>);
 
 impl Default for Table {
+    #[allow(clippy::large_stack_arrays)] // 32 KB, once for each thread
     fn default() -> Self {
         Self(Box::new([0; SLOTS]))
     }

@@ -231,7 +231,7 @@ impl Recoder {
                 while k < COEFFICIENTS {
                     match take(*ac, others)? {
                         ZEROS => k += 16,
-                        symbol if symbol & 15 == 0 => break,
+                        symbol if symbol.trailing_zeros() >= 4 => break,
                         symbol => k += u32::from(symbol >> 4) + 1,
                     }
                 }
@@ -275,7 +275,9 @@ fn put(word: u32, out: &mut Vec<u8>) {
     if others.wrapping_sub(0x0101_0101) & !others & 0x8080_8080 == 0 {
         out.extend_from_slice(&bytes);
     } else {
-        bytes.into_iter().for_each(|byte| put_byte(byte, out));
+        for byte in bytes {
+            put_byte(byte, out);
+        }
     }
 }
 
@@ -303,7 +305,8 @@ impl Bits<'_> {
             let word: [u8; 8] = *self.data.get(self.at..)?.first_chunk()?;
             self.buffer |= u64::from_be_bytes(word) >> self.count;
             self.at += (63 - self.count as usize) / 8;
-            self.count |= 56;
+            // 56 more, or as many as there is room for.
+            self.count |= 0b11_1000;
         }
         Some(())
     }
@@ -431,7 +434,7 @@ fn canonical(lengths: &[u8; 16], symbols: &[u8]) -> Codes {
 
 /// Appends a table.
 fn tell(table: usize, lengths: &[u8; 16], symbols: &[u8], out: &mut Vec<u8>) {
-    let class = ((table / 2) << 4 | table % 2) as u8;
+    let class = (((table / 2) << 4) | (table % 2)) as u8;
     let bytes = (2 + 1 + lengths.len() + symbols.len()) as u16;
     out.extend([0xFF, HUFFMAN]);
     out.extend(bytes.to_be_bytes());

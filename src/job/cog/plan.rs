@@ -134,7 +134,7 @@ impl Plan {
         used.iter().try_for_each(|list| Codec::try_out(bands, sample_type, list))?;
         let spec = spec(job, &looked, &options, &levels, &grouping, creation, overview_resampling);
         let coarse =
-            looked.warp.as_ref().map_or(1.0, |w| w.layers.iter().map(|l| l.scale()).fold(1.0, f64::max));
+            looked.warp.as_ref().map_or(1.0, |w| w.layers.iter().map(warp::Layer::scale).fold(1.0, f64::max));
         let pixel = ((bands * sample_type.bytes()) as f64 * coarse * coarse) as usize;
         let pyramid = pyramid(&levels, options.block, pixel)
             .ok_or_else(|| Error::Internal("a raster without blocks".to_owned()))?;

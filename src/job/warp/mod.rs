@@ -18,6 +18,7 @@ pub(super) mod weave;
 use std::time::Instant;
 
 pub use super::calc::grid::Grid;
+pub(super) use plan::Layer;
 pub use plan::{Budget, Plan};
 pub use report::Report;
 

@@ -104,7 +104,10 @@ impl TiffChips {
         let understood = Self::packing(spec, small).is_some();
         let big = option(&template.options, "BIGTIFF")
             .is_some_and(|v| !["NO", "IF_NEEDED", "IF_SAFER"].contains(&v.as_str()));
-        if !understood || big || spec.mask {
+        // GDAL says why there are none of other sides.
+        let odd = |b: Size| !b.width.is_multiple_of(16) || !b.height.is_multiple_of(16);
+        let odd = blocks(&template.options, small).0.is_some_and(odd);
+        if !understood || big || odd || spec.mask {
             return Ok(None);
         }
         let (mut directory, beside) = template.directory(false)?;

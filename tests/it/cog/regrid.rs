@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::{attempt, bands, cog, info, scratch};
 use crate::common::{names_in, run, succeed, testdata};
 
+/// The tiles of Web Mercator, as GDAL names them.
+const SCHEME: &str = "TILING_SCHEME=GoogleMapsCompatible";
+
 /// What GDAL's own driver makes of a raster.
 fn gdal(input: &Path, output: &Path, options: &[&str]) {
     let mut command = Command::new("gdal_translate");
@@ -41,7 +44,6 @@ fn grid(info: &Value) -> [Value; 5] {
 fn tiles_and_levels_are_those_that_gdal_takes() {
     let dir = scratch();
     let (ours, theirs) = (dir.path().join("ours.tif"), dir.path().join("theirs.tif"));
-    const SCHEME: &str = "TILING_SCHEME=GoogleMapsCompatible";
     for (name, options) in [
         ("rgb.tif", &[SCHEME][..]),
         ("rgb.tif", &[SCHEME, "ZOOM_LEVEL_STRATEGY=LOWER"]),
@@ -181,7 +183,6 @@ fn every_way_of_packing_goes_with_it() {
 fn options_about_grids_are_obeyed_or_refused() {
     let dir = scratch();
     let out = dir.path().join("out.tif");
-    const SCHEME: &str = "TILING_SCHEME=GoogleMapsCompatible";
     for (options, word) in [
         (&["TILING_SCHEME=Google"][..], "no tiling scheme 'Google'"),
         (&[SCHEME, "ZOOM_LEVEL=99"], "give 0 to 30"),
