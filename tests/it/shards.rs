@@ -1,5 +1,7 @@
 //! Jobs in shards: what is put together is what one machine would have made.
 
+mod rasters;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -201,7 +203,7 @@ fn wrong_usage_is_refused() {
         (&["plan", "tile", input, out][..], "--shards N"),
         (&["plan", "tile", input, out, "--shards", "100000"], "can be taken apart into 1 to"),
         (&["plan", "tile", input, out, "--shards", "0"], "can be taken apart into 1 to"),
-        (&["plan", "info", input, "--shards", "3"], "only 'tile' can be planned"),
+        (&["plan", "info", input, "--shards", "3"], "only 'tile', 'calc', 'warp' and 'cog' can be planned"),
         (&["plan", "tile", input, out, "--shards", "3", "--zoom-levels", "x"], "--zoom"),
     ] {
         assert!(run(words).failure(2).contains(told), "{words:?}: {:?}", run(words));
