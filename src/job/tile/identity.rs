@@ -2,7 +2,7 @@
 //!
 //! Nothing is listed by hand that could be forgotten when a job gets another option: all fields of a [`TileJob`], as
 //! `Debug` shows them, count, but for the few that are [named here](comparable) because they cannot change a tile. The inputs
-//! count with size and time of change of every file that GDAL says they are made of. And the whole plan counts, by its
+//! count with size and time of change (on servers: `ETag`) of every file that GDAL says they are made of. And the whole plan counts, by its
 //! hash: what a setting in the environment, a driver or a file behind a `/vsi…` path changed shows there.
 
 use std::fmt::{self, Write as _};
@@ -15,7 +15,7 @@ use super::plan::{Budget, Plan};
 use super::report::Versions;
 use super::{TileJob, survey};
 use crate::error::Result;
-use crate::raster::SourceSpec;
+use crate::raster::{SourceSpec, served};
 use crate::sink::{Identity, Target};
 
 /// Settings of GDAL that change no pixel.
@@ -131,8 +131,11 @@ pub(in crate::job) fn described(path: &Path, mut files: Vec<PathBuf>) -> String 
     text
 }
 
-/// Size and time of change of a file. `None` where there is none: a server's, or one that GDAL expects but can do without.
+/// Size and time of change of a file, or what its server says of it. `None` where there is none that GDAL could not do without.
 fn state(file: &Path) -> Option<String> {
+    if let Some(state) = served::state(file) {
+        return Some(state);
+    }
     let metadata = std::fs::metadata(on_disk(file)?).ok()?;
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Some(format!("{} bytes of {}.{:09}", metadata.len(), changed.as_secs(), changed.subsec_nanos()))
