@@ -205,6 +205,10 @@ pub fn join(job: &TileJob, identity: &Identity, outputs: &[impl AsRef<Path>]) ->
     let depot = container.depot();
     let tiles = Mutex::new(Vec::<Deposited>::new());
     for part in &parts {
+        if let Some(own) = part.adopt(&depot)? {
+            tiles.lock().unwrap_or_else(PoisonError::into_inner).extend(own);
+            continue;
+        }
         let copy = |bytes: &mut Vec<u8>, number: u64| -> Result<()> {
             let copied = part.copy(number as usize, &depot, bytes)?;
             tiles.lock().unwrap_or_else(PoisonError::into_inner).extend(copied);
