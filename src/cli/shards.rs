@@ -369,9 +369,9 @@ impl<'a> Merged<'a> {
         };
         let _ = writeln!(t, " from {} shards, {}, {:.2} s", self.shards, size(self.bytes), self.seconds);
         if let What::Raster { warnings, .. } = &self.what {
-            warnings.iter().for_each(|warning| {
+            for warning in warnings {
                 let _ = writeln!(t, "warning: {warning}");
-            });
+            }
         }
         t
     }
@@ -379,6 +379,7 @@ impl<'a> Merged<'a> {
 
 /// Runs `tileloom merge`.
 pub fn merge(args: &MergeArgs) -> Result<()> {
+    signals::allow_open_files();
     args.common.apply()?;
     let given = std::path::absolute(&args.plan).map_err(|e| Error::input(&args.plan, e.to_string()))?;
     let (plan, mut job) = planned(&given)?;

@@ -69,7 +69,8 @@ fn identity(job: &CalcJob, plan: &Plan) -> Result<Identity> {
         plan.layers.iter().map(|l| (&l.description, &l.selection, &l.placement, l.masked)).collect();
     let grid = (plan.grid.size, plan.grid.geotransform(), &plan.grid.georeferencing.wkt);
     let form = (&plan.form, &plan.storage, &plan.band_names, &plan.quantities, &plan.palette);
-    let seen = Hash::of(&(layers, grid, form, &plan.slots, plan.resampling, plan.overviews));
+    // With what operations have read from files of their own.
+    let seen = Hash::of(&(layers, grid, form, &plan.slots, plan.resampling, plan.overviews, &plan.chain));
     identity.add_derived("what GDAL sees in the inputs, as a hash,", format!("{seen:016x}"));
     Ok(identity)
 }
