@@ -210,6 +210,10 @@ pub fn to_interleaved<T: Sample>(array: &Array3<T>) -> Vec<T> {
     array.view().permuted_axes([1, 2, 0]).iter().copied().collect()
 }
 
+mod bytes;
+
+pub(crate) use bytes::{from_bytes, take, to_bytes};
+
 /// Which pixels hold data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Validity {

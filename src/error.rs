@@ -17,6 +17,9 @@ pub enum Error {
         /// Why, and what to do about it.
         reason: String,
     },
+    /// Inputs, options or versions are no longer those that a job was planned with.
+    #[error("{0}")]
+    Changed(String),
     /// The output cannot be created, written or finished.
     #[error("{}: {reason}", path.display())]
     Output {
@@ -74,7 +77,7 @@ impl Error {
         match self {
             Self::Memory(_) | Self::Strict(_) | Self::Skipped(_) | Self::Internal(_) => 1,
             Self::Usage(_) | Self::Expression(_) => 2,
-            Self::Input { .. } => 3,
+            Self::Input { .. } | Self::Changed(_) => 3,
             Self::Output { .. } => 4,
             Self::Faulty(_) => 5,
             Self::Incomplete(_) => 6,

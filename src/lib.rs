@@ -52,6 +52,7 @@ pub mod grid;
 pub mod job;
 pub mod op;
 pub(crate) mod order;
+pub mod parcel;
 pub mod pipeline;
 pub mod pyramid;
 pub mod raster;

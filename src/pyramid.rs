@@ -258,6 +258,18 @@ impl<'a, B> Nursery<'a, B> {
         }
         waiting.remove(&parent).map(|node| (parent, node.quarters))
     }
+
+    /// Takes out what nodes that wait were given: the children that have reported pixels.
+    pub fn drain(&self) -> Vec<(TileCoord, B)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes: Vec<_> = waiting.drain().collect();
+        nodes.sort_unstable_by_key(|(node, _)| *node);
+        let children = nodes.into_iter().flat_map(|(node, own)| {
+            let child = move |k: u32| TileCoord::new(node.z + 1, node.x * 2 + k % 2, node.y * 2 + k / 2);
+            (0..).zip(own.quarters).filter_map(move |(k, pixels)| Some((child(k), pixels?)))
+        });
+        children.collect()
+    }
 }
 
 struct Gathering<B> {
@@ -319,6 +331,17 @@ impl<'a, B> WideNursery<'a, B> {
             return None;
         }
         waiting.remove(&node).map(|gathering| (node, gathering.parts))
+    }
+
+    /// Takes out what nodes that wait were given: how many tiles have reported to each, and the parts of those that had any.
+    pub fn drain(&self) -> Vec<(TileCoord, u8, Vec<B>)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |(node, own): (TileCoord, Gathering<B>)| {
+            (node, self.contributors(node).saturating_sub(own.missing), own.parts)
+        };
+        let mut nodes: Vec<_> = waiting.drain().map(told).collect();
+        nodes.sort_unstable_by_key(|(node, ..)| *node);
+        nodes
     }
 
     /// The nodes above that need pixels of a tile: its parent and those the parent's neighbours that lie beside it.
@@ -408,6 +431,53 @@ mod tests {
         }
         assert_eq!(done, (3..8).map(|z| pyramid.count(z)).sum::<u64>());
         assert!(nursery.waiting.lock().expect("sound").is_empty(), "nobody waits for ever");
+    }
+
+    #[test]
+    fn what_waits_can_be_handed_to_another_nursery() {
+        let pyramid = Pyramid::new(6, 0, 1, &[range(3..40, 5..31)]).expect("has tiles");
+        let order = pyramid.metatiles(1);
+        let (done, wide) = (Mutex::new(0), Mutex::new(0));
+        let (all, all_wide) = (Nursery::new(&pyramid), WideNursery::new(&pyramid));
+        let up = |nursery: &Nursery<'_, TileCoord>, child: TileCoord| {
+            let mut step = nursery.arrive(child, Some(child));
+            while let Some((node, _)) = step {
+                *done.lock().expect("sound") += 1;
+                step = nursery.arrive(node, Some(node));
+            }
+        };
+        let up_wide = |nursery: &WideNursery<'_, TileCoord>, mut queue: Vec<TileCoord>| {
+            while let Some(tile) = queue.pop() {
+                for (node, _) in nursery.arrive(tile, |_| (tile.x > 7).then_some(tile)) {
+                    *wide.lock().expect("sound") += 1;
+                    queue.push(node);
+                }
+            }
+        };
+        let base: Vec<TileCoord> =
+            (5..31).flat_map(|y| (3..40).map(move |x| TileCoord::new(6, x, y))).collect();
+        for part in 0..3 {
+            let nursery = Nursery::new(&pyramid);
+            order.iter().skip(part).step_by(3).for_each(|tile| up(&nursery, *tile));
+            nursery.drain().into_iter().for_each(|(child, pixels)| {
+                assert_eq!(child, pixels);
+                up(&all, child);
+            });
+            let nursery = WideNursery::new(&pyramid);
+            up_wide(&nursery, base.iter().copied().skip(part).step_by(3).collect());
+            for (node, reports, parts) in nursery.drain() {
+                let mut parts = parts.into_iter();
+                for _ in 0..reports {
+                    if let Some((node, _)) = all_wide.recall(node, parts.next()) {
+                        *wide.lock().expect("sound") += 1;
+                        up_wide(&all_wide, vec![node]);
+                    }
+                }
+            }
+        }
+        let expected: u64 = (0..5).map(|z| pyramid.count(z)).sum();
+        assert_eq!(*done.lock().expect("sound"), expected);
+        assert_eq!(*wide.lock().expect("sound"), expected + pyramid.count(5));
     }
 
     #[test]

@@ -158,7 +158,7 @@ pub struct CalcArgs {
     #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
 }
 
 /// Functions and examples, for the end of the help.
@@ -255,7 +255,7 @@ fn named(text: &Path) -> Option<(String, PathBuf)> {
 
 impl CalcArgs {
     /// The job the flags describe.
-    fn job(&self) -> Result<CalcJob> {
+    pub(super) fn job(&self) -> Result<CalcJob> {
         let (bare, output) = match (&self.output, &self.paths[..]) {
             (Some(output), all) => (all, output),
             (None, [bare @ .., output]) => (bare, output),

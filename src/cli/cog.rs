@@ -111,7 +111,7 @@ pub struct CogArgs {
     #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
 }
 
 fn nodata(text: &str) -> Result<Nodata, String> {
@@ -124,7 +124,7 @@ fn nodata(text: &str) -> Result<Nodata, String> {
 
 impl CogArgs {
     /// The job the flags describe.
-    fn job(&self) -> Result<CogJob> {
+    pub(super) fn job(&self) -> Result<CogJob> {
         let (words, output) = match (&self.output, &self.paths[..]) {
             (Some(output), all) => (all, output),
             (None, [words @ .., output]) => (words, output),

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use clap::{Args, Parser};
 use serde::Serialize;
+use tileloom::job::parts::{DivisibleJob, Joined, JoinedRaster};
 use tileloom::job::shards::{Marker, Shard, ShardPlan, array};
-use tileloom::job::tile::TileJob;
-use tileloom::job::tile::parts::{self, Division};
+use tileloom::job::tile::parts::Joined as JoinedTiles;
 use tileloom::pipeline::Monitor;
 use tileloom::raster::losses::Skipped;
 use tileloom::{Error, Result};
@@ -24,6 +24,7 @@ const INDICES: [&str; 3] = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "AWS_
 const PLAN_EXAMPLES: &str = "\
 Examples:
   tileloom plan tile scenes/ mosaic.pmtiles -z 5-14 --shards 100 -o plan.json
+  tileloom plan cog scenes/ mosaic.tif --compress ZSTD --shards 100 -o plan.json
   sbatch --array=0-99 --wrap 'tileloom run plan.json'
   tileloom merge plan.json";
 
@@ -31,13 +32,13 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = PLAN_EXAMPLES)]
 pub struct PlanArgs {
-    /// A whole command line of `tile`, with --shards N (how many parts there are to be) and -o PLAN.json (the plan; default standard
+    /// A whole command line of `tile`, `calc`, `warp` or `cog`, with --shards N (how many parts there are to be) and -o PLAN.json (the plan; default standard
     /// output) anywhere in it.
     #[arg(
         required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "tile ARGUMENTS... --shards N -o PLAN"
+        value_name = "COMMAND ARGUMENTS... --shards N -o PLAN"
     )]
     words: Vec<OsString>,
 }
@@ -106,24 +107,26 @@ impl Words {
             if let Some(count) = value("--shards") {
                 shards = Some(count.parse().map_err(|_| usage("--shards: give a number"))?);
             } else if let Some(path) = value("-o") {
-                plan = Some(PathBuf::from(path));
+                // The last is the plan; one before it is the output of the command.
+                if let Some(output) = plan.replace(path) {
+                    command.extend(["-o".to_owned(), output]);
+                }
             } else {
                 command.push(text.to_owned());
             }
         }
         let shards = shards.ok_or_else(|| usage("--shards N: how many shards are there to be?"))?;
-        if plan.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        if plan.as_ref().is_some_and(String::is_empty) {
             return Err(usage("-o: name the plan"));
         }
-        Ok(Self { command, shards, plan })
+        Ok(Self { command, shards, plan: plan.map(PathBuf::from) })
     }
 }
 
 /// The job of a planned command line, with GDAL's settings in force.
-fn job(command: &[String]) -> Result<TileJob> {
-    let words = super::parse::normalised(
-        std::iter::once("tileloom").chain(command.iter().map(String::as_str)).map(OsString::from),
-    );
+fn job(command: &[String]) -> Result<DivisibleJob> {
+    let words = std::iter::once("tileloom").chain(command.iter().map(String::as_str)).map(OsString::from);
+    let words = super::calc::normalised(super::parse::normalised(words));
     let cli = Cli::try_parse_from(words).map_err(|e| {
         let text = e.to_string();
         let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -135,10 +138,23 @@ fn job(command: &[String]) -> Result<TileJob> {
             let mut job = args.job()?;
             // Shards have their own way of going on.
             job.resume = false;
-            Ok(job)
+            Ok(DivisibleJob::Tile(Box::new(job)))
+        }
+        Command::Calc(args) => {
+            args.common.apply()?;
+            Ok(DivisibleJob::Calc(Box::new(args.job()?)))
+        }
+        Command::Warp(args) => {
+            args.common.apply()?;
+            Ok(DivisibleJob::Warp(Box::new(args.job()?)))
+        }
+        Command::Cog(args) => {
+            args.common.apply()?;
+            Ok(DivisibleJob::Cog(Box::new(args.job()?)))
         }
         _ => Err(Error::Usage(
-            "only 'tile' can be planned: tileloom plan tile INPUT... OUTPUT --shards N".to_owned(),
+            "only 'tile', 'calc', 'warp' and 'cog' can be planned: tileloom plan tile INPUT... OUTPUT --shards N"
+                .to_owned(),
         )),
     }
 }
@@ -147,28 +163,29 @@ fn job(command: &[String]) -> Result<TileJob> {
 pub fn plan(args: &PlanArgs) -> Result<()> {
     let words = Words::of(&args.words)?;
     let job = job(&words.command)?;
-    job.target.check(tileloom::sink::OutputKind::from_path(&job.target.path)?)?;
-    let division = Division::new(&job)?;
+    job.check_target()?;
+    let division = job.divide()?;
     let shards = division.parts(words.shards)?.into_iter().map(|(tasks, cost)| Shard { tasks, cost });
     let directory =
         std::env::current_dir().map_err(|e| Error::Usage(format!("the working folder is gone: {e}")))?;
-    let output = directory.join(&job.target.path).components().collect();
+    let output = directory.join(&job.target().path).components().collect();
     let plan = ShardPlan::new(directory, words.command, output, division.identity.clone(), shards.collect());
     let text = plan.to_text()?;
     let Some(path) = &words.plan else { return print(&text) };
     std::fs::write(path, &text).map_err(|e| Error::output(path, format!("cannot be written: {e}")))?;
     let last = plan.shards.len() - 1;
     note(&format!(
-        "{}: {} metatiles in {} shards (--array=0-{last})",
+        "{}: {} {} in {} shards (--array=0-{last})",
         path.display(),
-        division.tasks(),
+        division.costs.len(),
+        division.tasks,
         last + 1
     ));
     Ok(())
 }
 
 /// A planned job, as this machine sees it.
-fn planned(path: &Path) -> Result<(ShardPlan, TileJob)> {
+fn planned(path: &Path) -> Result<(ShardPlan, DivisibleJob)> {
     let plan = ShardPlan::read(path)?;
     std::env::set_current_dir(&plan.directory).map_err(|e| {
         Error::input(path, format!("starts from the folder '{}': {e}", plan.directory.display()))
@@ -226,13 +243,22 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let tmp_dir = tmp_dir.map_err(|e| Error::Usage(format!("--tmp-dir: {e}")))?;
     let (plan, mut job) = planned(&given)?;
     if let Some(threads) = args.threads {
-        (job.threads, job.readers) = (threads, threads);
+        job.set_threads(threads);
     }
     let mut skipped = Skipped::default();
     for shard in wanted(args, plan.shards.len())? {
-        let status = match plan.marker(shard)? {
-            Some(marker) => told(shard, "done before", &marker),
-            None => make(args, &plan, &job, shard, tmp_dir.as_deref(), &mut skipped).map_err(temporary)?,
+        let status = if let Some(marker) = plan.marker(shard)? {
+            told(shard, "done before", &marker)
+        } else {
+            let (status, own) = make(args, &plan, &job, shard, tmp_dir.as_deref()).map_err(temporary)?;
+            skipped.windows += own.windows;
+            skipped.listed.extend(own.listed);
+            // What was skipped is counted for each shard by itself.
+            job = self::job(&plan.command)?;
+            if let Some(threads) = args.threads {
+                job.set_threads(threads);
+            }
+            status
         };
         let line = serde_json::to_string(&status).map_err(|e| Error::Internal(e.to_string()))?;
         print(&format!("{line}\n"))?;
@@ -247,11 +273,10 @@ fn told(shard: usize, status: &'static str, marker: &Marker) -> Line {
 fn make(
     args: &RunArgs,
     plan: &ShardPlan,
-    job: &TileJob,
+    job: &DivisibleJob,
     shard: usize,
     tmp_dir: Option<&Path>,
-    skipped: &mut Skipped,
-) -> Result<Line> {
+) -> Result<(Line, Skipped)> {
     let begun = Instant::now();
     let attempt = plan.begin(shard, tmp_dir)?;
     let monitor = Monitor::new();
@@ -259,17 +284,16 @@ fn make(
     let mode = if args.common.quiet { Mode::None } else { args.progress };
     let mut display = None;
     let stretch = plan.shards[shard].tasks.clone();
-    let result = parts::make(job, stretch, &plan.identity, &attempt.output(), &monitor, |total| {
+    let result = job.make(stretch, &plan.identity, &attempt.output(), &monitor, |total| {
         display = Some(Progress::start(mode, &monitor, total));
     });
     drop(display);
     let made = result?;
     let seconds = begun.elapsed().as_secs_f64();
-    let first = attempt.finish(made.tiles, made.skipped.windows, seconds)?;
+    let first = attempt.finish(&made, seconds)?;
     let status = if first { "made" } else { "made by another first" };
-    let status = Line { shard, status, made: made.tiles, skipped: made.skipped.windows, seconds };
-    *skipped = made.skipped;
-    Ok(status)
+    let status = Line { shard, status, made: made.made, skipped: made.skipped.windows, seconds };
+    Ok((status, made.skipped))
 }
 
 /// What may go better the next time, perhaps on another machine: a disk that is full or gone, a server that does not answer.
@@ -288,37 +312,74 @@ fn temporary(error: Error) -> Error {
 struct Merged<'a> {
     output: &'a Path,
     shards: usize,
-    tiles: u64,
-    /// Tiles that were made of what the shards left.
-    above: u64,
-    duplicates: u64,
+    #[serde(flatten)]
+    what: What,
     bytes: u64,
-    min_zoom: u8,
-    max_zoom: u8,
     skipped: u64,
     seconds: f64,
 }
 
-impl Merged<'_> {
+/// What was put together.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum What {
+    Tiles {
+        tiles: u64,
+        /// Tiles that were made of what the shards left.
+        above: u64,
+        duplicates: u64,
+        min_zoom: u8,
+        max_zoom: u8,
+    },
+    Raster {
+        size: [usize; 2],
+        bands: usize,
+        #[serde(rename = "type")]
+        sample_type: &'static str,
+        /// Blocks that were made of what the shards left.
+        above: u64,
+        warnings: Vec<String>,
+    },
+}
+
+impl<'a> Merged<'a> {
+    fn new(plan: &'a ShardPlan, joined: Joined, skipped: u64) -> Self {
+        let (bytes, seconds, what) = match joined {
+            Joined::Tiles(JoinedTiles { written, nodes, seconds }) => {
+                let (min_zoom, max_zoom) = (written.min_zoom, written.max_zoom);
+                let (tiles, duplicates) = (written.tiles, written.duplicates);
+                (written.bytes, seconds, What::Tiles { tiles, above: nodes, duplicates, min_zoom, max_zoom })
+            }
+            Joined::Raster(JoinedRaster { size, bands, sample_type, bytes, above, warnings, seconds }) => {
+                (bytes, seconds, What::Raster { size, bands, sample_type, above, warnings })
+            }
+        };
+        Self { output: &plan.output, shards: plan.shards.len(), what, bytes, skipped, seconds }
+    }
+
     fn text(&self) -> String {
-        let mut t = String::new();
-        let _ = writeln!(
-            t,
-            "{}: {} tiles of zoom {} to {} from {} shards, {}, {:.2} s",
-            self.output.display(),
-            self.tiles,
-            self.min_zoom,
-            self.max_zoom,
-            self.shards,
-            size(self.bytes),
-            self.seconds
-        );
+        let mut t = format!("{}: ", self.output.display());
+        let _ = match &self.what {
+            What::Tiles { tiles, min_zoom, max_zoom, .. } => {
+                write!(t, "{tiles} tiles of zoom {min_zoom} to {max_zoom}")
+            }
+            What::Raster { size: [width, height], bands, sample_type, .. } => {
+                write!(t, "{width} × {height} pixels, {bands} × {sample_type}")
+            }
+        };
+        let _ = writeln!(t, " from {} shards, {}, {:.2} s", self.shards, size(self.bytes), self.seconds);
+        if let What::Raster { warnings, .. } = &self.what {
+            for warning in warnings {
+                let _ = writeln!(t, "warning: {warning}");
+            }
+        }
         t
     }
 }
 
 /// Runs `tileloom merge`.
 pub fn merge(args: &MergeArgs) -> Result<()> {
+    signals::allow_open_files();
     args.common.apply()?;
     let given = std::path::absolute(&args.plan).map_err(|e| Error::input(&args.plan, e.to_string()))?;
     let (plan, mut job) = planned(&given)?;
@@ -338,21 +399,9 @@ pub fn merge(args: &MergeArgs) -> Result<()> {
             array(&missing)
         )));
     }
-    job.target.overwrite |= args.overwrite;
-    let joined = parts::join(&job, &plan.identity, &plan.outputs())?;
-    let written = &joined.written;
-    let merged = Merged {
-        output: &plan.output,
-        shards: plan.shards.len(),
-        tiles: written.tiles,
-        above: joined.nodes,
-        duplicates: written.duplicates,
-        bytes: written.bytes,
-        min_zoom: written.min_zoom,
-        max_zoom: written.max_zoom,
-        skipped,
-        seconds: joined.seconds,
-    };
+    job.target_mut().overwrite |= args.overwrite;
+    let joined = job.join(&plan.identity, &plan.outputs())?;
+    let merged = Merged::new(&plan, joined, skipped);
     if !args.keep {
         plan.clear()?;
     }

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM end a run as an error, so that nothing torn is left; a second one ends the process at once.
+//! Ctrl-C and SIGTERM end a run as an error, so that nothing torn is left; a second one ends the process at once. And the limits of the
+//! process.
 
 use std::sync::Arc;
 
@@ -10,6 +11,15 @@ use tileloom::pipeline::Monitor;
 pub fn survive_file_limit() {
     // Without it a run ends as it would have without us.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
+
+/// Allows as many open files as the system lets a process ask for: often 1024 are allowed at first, and a spool is several files.
+pub fn allow_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Without it a job of fewer shards succeeds as it would have without us.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Cancels a run on the first signal. Listens on a thread of its own for as long as the process lives.

@@ -151,7 +151,7 @@ pub struct WarpArgs {
     #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
 }
 
 fn overlap(text: &str) -> Result<Overlap, String> {
@@ -175,7 +175,7 @@ fn overview_use(text: &str) -> Result<OverviewUse, String> {
 
 impl WarpArgs {
     /// The job the flags describe.
-    fn job(&self) -> Result<WarpJob> {
+    pub(super) fn job(&self) -> Result<WarpJob> {
         let (words, output) = match (&self.output, &self.paths[..]) {
             (Some(output), all) => (all, output),
             (None, [words @ .., output]) => (words, output),

@@ -6,6 +6,7 @@ pub mod check;
 pub mod cog;
 pub mod convert;
 pub mod machine;
+pub mod parts;
 mod recent;
 mod room;
 pub mod shards;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! OUTPUT.shards/shard-00003/          appears by one rename, whole
-//!     OUTPUT.partial-done, …          what a run leaves that is resumed later
+//!     OUTPUT.partial-done, …          of tiles: what a run leaves that is resumed later
+//!     OUTPUT.blocks                   of a raster: blocks as they will be in the file, and what is known of them
 //!     done.json                       which plan, and the size and hash of each of these files
 //! OUTPUT.shards/.shard-00003-…/       being made, under a name that nobody else has
 //! ```
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
+use crate::job::parts::Made;
 use crate::sink::Identity;
 
 /// Changes with the layout of plans and shards.
@@ -50,7 +52,7 @@ pub struct ShardPlan {
 pub struct Shard {
     /// Its tasks, in the order of the job: the first, and the one behind the last.
     pub tasks: Range<usize>,
-    /// Its share of the work: tiles, or windows.
+    /// Its share of the work: tiles, or pixels.
     pub cost: u64,
 }
 
@@ -201,7 +203,7 @@ pub struct Marker {
     plan: String,
     /// Its files, by their names.
     files: BTreeMap<String, FileState>,
-    /// Tiles or windows in it.
+    /// Tiles or blocks in it.
     pub made: u64,
     /// Windows of the inputs that could not be read.
     pub skipped: u64,
@@ -213,6 +215,12 @@ pub struct Marker {
 struct FileState {
     bytes: u64,
     xxh3: String,
+}
+
+impl FileState {
+    fn of(bytes: u64, hash: u128) -> Self {
+        Self { bytes, xxh3: format!("{hash:032x}") }
+    }
 }
 
 /// A shard that is being made. Dropping it removes what there is of it.
@@ -229,18 +237,23 @@ impl Attempt<'_> {
         self.plan.output_in(&self.folder)
     }
 
-    /// Marks the shard as finished; `false` when another was first.
+    /// Marks the shard as finished; `false` when another was first. Files that were hashed while they were written are not read
+    /// again.
     ///
     /// # Errors
     /// [`Error::Output`] when the disk refuses.
-    pub fn finish(self, made: u64, skipped: u64, seconds: f64) -> Result<bool> {
+    pub fn finish(self, made: &Made, seconds: f64) -> Result<bool> {
         let failed = |e: io::Error| Error::output(&self.folder, format!("cannot be finished: {e}"));
         let mut files = BTreeMap::new();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            files.insert(name, state(&entry.path()).map_err(failed)?);
+            let known = made.files.iter().find(|(path, _)| *path == entry.path());
+            let known = known.map(|(_, sealed)| FileState::of(sealed.bytes, sealed.hash));
+            let own = known.map_or_else(|| state(&entry.path()), Ok).map_err(failed)?;
+            files.insert(name, own);
         }
+        let (made, skipped) = (made.made, made.skipped.windows);
         let marker = Marker { plan: self.plan.hash()?, files, made, skipped, seconds };
         let text = serde_json::to_vec_pretty(&marker).map_err(|e| Error::Internal(e.to_string()))?;
         let target = self.plan.folder(self.shard);
@@ -304,7 +317,7 @@ fn state(path: &Path) -> io::Result<FileState> {
     loop {
         let count = file.read(&mut buffer)?;
         if count == 0 {
-            return Ok(FileState { bytes, xxh3: format!("{:032x}", hash.digest128()) });
+            return Ok(FileState::of(bytes, hash.digest128()));
         }
         hash.update(&buffer[..count]);
         bytes += count as u64;
@@ -330,6 +343,7 @@ pub fn array(numbers: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raster::losses::Skipped;
 
     fn plan(dir: &Path) -> ShardPlan {
         let shard = |k: usize| Shard { tasks: k * 4..k * 4 + 4, cost: 9 };
@@ -346,7 +360,8 @@ mod tests {
     fn made(plan: &ShardPlan, shard: usize, tmp: Option<&Path>) -> bool {
         let attempt = plan.begin(shard, tmp).expect("begun");
         fs::write(attempt.output(), "work").expect("written");
-        attempt.finish(4, 0, 1.0).expect("finished")
+        let made = Made { made: 4, skipped: Skipped::default(), files: Vec::new() };
+        attempt.finish(&made, 1.0).expect("finished")
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod predictor;
 pub(crate) mod probe;
 mod raw;
 mod retry;
+pub(crate) mod served;
 pub mod source;
 pub mod template;
 mod tiff;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::pack::Packing;
 use super::tiff::{self, ByteOrder, Extent, Table};
+use crate::parcel::Piece;
 use crate::pipeline::side_by_side;
 
 /// A file that blocks are appended to.
@@ -75,6 +77,40 @@ impl PackedFile {
             self.append(self.next, &planes)?;
             self.next += 1;
         }
+        Ok(())
+    }
+
+    /// Takes the blocks of a part, the next in the order of the file, which lie in one stretch of another file as they are to lie here.
+    ///
+    /// # Errors
+    /// Why they cannot be copied.
+    pub fn adopt(&mut self, path: &Path, pieces: &[Piece]) -> Result<(), String> {
+        let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return Ok(()) };
+        let planes = self.places.extents.len() / self.blocks.max(1);
+        let (from, mut to) = (first.offset, self.end.next_multiple_of(2));
+        let length = (last.offset + last.bytes() as u64).saturating_sub(from);
+        let mut source = File::open(path).map_err(|e| e.to_string())?;
+        source.seek(SeekFrom::Start(from)).map_err(|e| e.to_string())?;
+        self.file.seek(SeekFrom::Start(to)).map_err(|e| e.to_string())?;
+        // On most systems inside the kernel, or by no more than a note that two files share their bytes.
+        let copied = io::copy(&mut source.take(length), &mut self.file).map_err(|e| e.to_string())?;
+        if copied != length {
+            return Err("it is shorter than it was".to_owned());
+        }
+        self.end = to + length;
+        for (k, piece) in pieces.iter().enumerate() {
+            let (number, plane) = (piece.number as usize, piece.plane as usize);
+            let expected = (self.next + k / planes.max(1), k % planes.max(1));
+            to = self.end - length + (piece.offset - from);
+            let place = plane * self.blocks + number;
+            match (self.places.extents.get_mut(place), self.places.checksums.get_mut(place)) {
+                (Some(extent), Some(checksum)) if (number, plane) == expected && number < self.blocks => {
+                    (*extent, *checksum) = ([to, piece.bytes() as u64], piece.hash);
+                }
+                _ => return Err(format!("its block {number} does not belong here")),
+            }
+        }
+        self.next += pieces.len() / planes.max(1);
         Ok(())
     }
 

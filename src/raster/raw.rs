@@ -87,6 +87,41 @@ pub(super) fn remove_folder(path: &str) {
     }
 }
 
+/// What a server says of a file beside its bytes; nothing where there is no server or it does not answer.
+pub(super) fn headers(path: &str) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let Ok(path) = CString::new(path) else { return all };
+    // SAFETY: the texts are NUL-terminated and outlive the call. The list is null, or an array of NUL-terminated strings that ends with
+    // a null pointer; it is ours, read before it is destroyed, once.
+    unsafe {
+        let list = gdal_sys::VSIGetFileMetadata(path.as_ptr(), c"HEADERS".as_ptr(), std::ptr::null_mut());
+        let mut next = list;
+        while !next.is_null() && !(*next).is_null() {
+            let text = CStr::from_ptr(*next).to_string_lossy();
+            all.extend(text.split_once('=').map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())));
+            next = next.add(1);
+        }
+        gdal_sys::CSLDestroy(list);
+    }
+    all
+}
+
+/// Bytes of a file, wherever GDAL finds it; `None` when it does not.
+pub(super) fn size(path: &str) -> Option<u64> {
+    const SEEK_END: c_int = 2;
+    let path = CString::new(path).ok()?;
+    // SAFETY: both texts are NUL-terminated and outlive the call; the handle is checked, used on this thread, and closed once.
+    unsafe {
+        let file = gdal_sys::VSIFOpenL(path.as_ptr(), c"rb".as_ptr());
+        if file.is_null() {
+            return None;
+        }
+        let size = (gdal_sys::VSIFSeekL(file, 0, SEEK_END) == 0).then(|| gdal_sys::VSIFTellL(file));
+        gdal_sys::VSIFCloseL(file);
+        size
+    }
+}
+
 /// The files that a dataset is made of, as GDAL names them; none for datasets that are no files.
 pub(super) fn file_list(dataset: &Dataset) -> Vec<String> {
     let mut names = Vec::new();

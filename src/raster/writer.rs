@@ -19,6 +19,7 @@
 //! each block once. How much waits depends on the plan: with windows row by row about one row of blocks, with windows
 //! aligned to [`DatasetWriter::block`] nothing.
 
+mod part;
 mod spec;
 
 use std::collections::{BTreeMap, HashSet};
@@ -42,6 +43,7 @@ use crate::pipeline::{Sink, side_by_side};
 use crate::target::{Claim, Target, failed};
 use crate::window::{Size, Window};
 
+pub use part::{PartWriter, RasterPart, portions};
 pub use spec::{DatasetSpec, Overviews, Quantity, Verification};
 
 /// What a finished raster holds.
@@ -233,6 +235,31 @@ impl DatasetWriter {
             file.take(number, planes)
                 .map_err(|e| unwritten(&self.claim, &format!("cannot be written ({window})"), &e))?;
         }
+        Ok(())
+    }
+
+    /// Takes all that a part of such a raster holds, behind the parts above it. What is packed is copied as it is; whether it came
+    /// through whole is found when the file is verified.
+    ///
+    /// # Errors
+    /// Those of [`DatasetWriter::write`], and [`Error::Output`] when the part is damaged.
+    pub fn adopt(&mut self, part: &RasterPart) -> Result<()> {
+        if self.packed.is_none() {
+            return part.pixels(|block| self.write(block));
+        }
+        let usable = !std::mem::replace(&mut self.broken, true);
+        let columns = self.layout.index(0, 1);
+        for piece in part.parcel.pieces().iter().filter(|piece| piece.plane == 0) {
+            let number = piece.number as usize;
+            self.take(number % columns, number / columns)?;
+        }
+        let Some(file) = self.packed.as_mut().filter(|_| usable) else {
+            return Err(Error::Internal("a raster is written on after it failed".to_owned()));
+        };
+        file.adopt(part.path(), part.parcel.pieces())
+            .map_err(|e| unwritten(&self.claim, &format!("cannot take {}", part.path().display()), &e))?;
+        self.written.extend(&part.written);
+        self.broken = false;
         Ok(())
     }
 

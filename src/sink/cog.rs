@@ -7,6 +7,7 @@
 //! The layout is that of GDAL's own driver (`GDAL_STRUCTURAL_METADATA`, documented with the COG driver).
 
 mod layout;
+mod part;
 mod spool;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ use crate::raster::template::{Statistics, TemplateSpec, structure};
 use crate::target::{Claim, Shape, Target, failed};
 use crate::window::Size;
 use layout::Layout;
+pub use part::{CogPart, CogPartWriter};
 use spool::{BlockSpool, Held};
 
 /// Whether a file is a `BigTIFF`, which may be larger than 4 GB.
@@ -99,6 +101,15 @@ impl CogSpec {
         Size::new(width.div_ceil(self.block), height.div_ceil(self.block))
     }
 
+    /// Refuses a block without the mask that it should have.
+    fn check(&self, block: &CogBlock) -> Result<()> {
+        let masked = self.mask && !block.bytes.is_empty();
+        if block.mask.is_empty() == masked {
+            return Err(Error::Internal("a block with a mask too few or too many".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Bytes of the samples of all levels.
     fn uncompressed(&self) -> u64 {
         let pixel = self.image.bands.len() * self.image.sample_type.bytes();
@@ -123,11 +134,16 @@ impl CogWriter {
     /// # Errors
     /// [`Error::Output`] when the disk refuses, [`Error::Internal`] for a block that does not belong here or was there before.
     pub fn write(&mut self, block: &CogBlock) -> Result<()> {
-        let masked = self.spec.mask && !block.bytes.is_empty();
-        if block.mask.is_empty() == masked {
-            return Err(Error::Internal("a block with a mask too few or too many".to_owned()));
-        }
+        self.spec.check(block)?;
         self.spool.add(block)
+    }
+
+    /// Takes the blocks of a part. They are read when the file is put together.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for blocks that do not belong here or were there before.
+    pub fn adopt(&mut self, part: &CogPart) -> Result<()> {
+        self.spool.adopt(part.parcel())
     }
 
     /// Puts the file together, checks it and gives it its name. `statistics` are those to tell of its bands.

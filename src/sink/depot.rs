@@ -53,13 +53,32 @@ pub struct Deposited {
     pub(super) place: Place,
 }
 
-/// The segment in which the bytes of a tile lie, and their offset.
+/// The segment in which the bytes of a tile lie, and their offset; or a file of another depot that was adopted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place(u64);
+
+/// What stands for the segment of a tile in an adopted file.
+const ADOPTED: usize = SEGMENTS;
+
+/// Bits of an offset in an adopted file; the number of the file stands above them.
+const OFFSET_BITS: u32 = 38;
 
 impl Place {
     fn new(segment: usize, offset: u64) -> Self {
         Self((segment as u64) << 56 | offset)
+    }
+
+    /// A place in an adopted file; `None` for files too many or too large.
+    fn adopted(file: usize, offset: u64) -> Option<Self> {
+        let fits = file < 1 << (56 - OFFSET_BITS) && offset < 1 << OFFSET_BITS;
+        fits.then(|| Self::new(ADOPTED, (file as u64) << OFFSET_BITS | offset))
+    }
+
+    /// The number of the adopted file and the offset in it, if it is one.
+    fn in_adopted(self) -> Option<(usize, u64)> {
+        let place = self.offset();
+        let split = ((place >> OFFSET_BITS) as usize, place & ((1 << OFFSET_BITS) - 1));
+        (self.segment() == ADOPTED).then_some(split)
     }
 
     fn segment(self) -> usize {
@@ -131,6 +150,15 @@ impl Depot {
         }
     }
 
+    /// Makes the files of another depot part of this one, where they stay, if both are spools. What it returns says where tiles of that
+    /// depot are in this one.
+    pub(super) fn adopt(&self, other: &Self) -> Option<Adoption> {
+        match (&*self.0, &*other.0) {
+            (Keep::Segments(own), Keep::Segments(other)) => Some(own.adopt(other)),
+            _ => None,
+        }
+    }
+
     /// Hands the system what this thread has deposited: it is then there for later runs, whatever becomes of this one.
     ///
     /// # Errors
@@ -181,6 +209,18 @@ impl Depot {
     /// [`Error::Output`] when the last bytes cannot be written.
     pub(super) fn stored(&self) -> Result<Stored> {
         if let Keep::Segments(segments) = &*self.0 { segments.stored() } else { Ok(Stored::default()) }
+    }
+}
+
+/// The numbers of another depot's segments among the adopted files.
+#[derive(Debug)]
+pub(super) struct Adoption(Vec<Option<usize>>);
+
+impl Adoption {
+    /// A tile of the other depot as one of this. `None` when it is in no segment.
+    pub(super) fn of(&self, tile: Deposited) -> Option<Deposited> {
+        let file = (*self.0.get(tile.place.segment())?)?;
+        Some(Deposited { place: Place::adopted(file, tile.place.offset())?, ..tile })
     }
 }
 
@@ -340,6 +380,14 @@ fn remove(path: &Path) -> io::Result<()> {
 struct Segments {
     claim: Arc<Claim>,
     open: Vec<Mutex<Option<Segment>>>,
+    adopted: Mutex<Vec<Adopted>>,
+}
+
+/// A file of another depot.
+#[derive(Debug, Clone)]
+struct Adopted {
+    path: PathBuf,
+    file: Arc<File>,
 }
 
 #[derive(Debug)]
@@ -355,7 +403,7 @@ struct Segment {
 impl Segments {
     fn create(claim: Arc<Claim>, resumable: bool) -> Result<Self> {
         let open: Vec<_> = (0..SEGMENTS).map(|_| Mutex::new(None)).collect();
-        let segments = Self { claim, open };
+        let segments = Self { claim, open, adopted: Mutex::default() };
         if resumable {
             for number in 0..SEGMENTS {
                 *lock(&segments.open[number]) = segments.reopened(number)?;
@@ -368,6 +416,16 @@ impl Segments {
         }
         drop(first);
         Ok(segments)
+    }
+
+    fn adopt(&self, other: &Self) -> Adoption {
+        let mut adopted = lock(&self.adopted);
+        let numbers = other.open.iter().enumerate().map(|(number, segment)| {
+            let file = Arc::clone(&lock(segment).as_ref()?.file);
+            adopted.push(Adopted { path: other.claim.segment(number), file });
+            Some(adopted.len() - 1)
+        });
+        Adoption(numbers.collect())
     }
 
     fn segment(&self, number: usize) -> Result<Segment> {
@@ -430,7 +488,8 @@ impl Segments {
     }
 
     fn stored(&self) -> Result<Stored> {
-        let mut stored = Stored { path: self.claim.segment(0), files: Vec::new() };
+        let adopted = lock(&self.adopted).clone();
+        let mut stored = Stored { path: self.claim.segment(0), files: Vec::new(), adopted };
         for (number, segment) in self.open.iter().enumerate() {
             let mut segment = lock(segment);
             if let Some(segment) = &mut *segment {
@@ -518,6 +577,8 @@ fn write_both(mut file: &File, first: &[u8], second: &[u8]) -> io::Result<()> {
 pub(super) struct Stored {
     path: PathBuf,
     files: Vec<Option<Arc<File>>>,
+    /// Those of other depots, which are read only.
+    adopted: Vec<Adopted>,
 }
 
 impl Stored {
@@ -526,15 +587,27 @@ impl Stored {
         &self.path
     }
 
+    /// The error about a tile that is not what was deposited.
+    pub(super) fn damaged(&self, tile: TileCoord, place: Place, why: Option<&io::Error>) -> Error {
+        match (place.in_adopted().and_then(|(file, _)| self.adopted.get(file)), why) {
+            (Some(Adopted { path, .. }), _) => {
+                Error::output(path, format!("tile {tile} is damaged or gone: make this shard anew"))
+            }
+            (None, Some(why)) => failed(&self.path, &format!("tile {tile} cannot be read back"), why),
+            (None, None) => Error::output(&self.path, format!("tile {tile} came back from the disk damaged")),
+        }
+    }
+
     /// Waits until all are on the disk.
     fn sync(&self) -> Result<()> {
         let synced = self.files.iter().flatten().try_for_each(|file| file.sync_all());
         synced.map_err(|e| failed(&self.path, "cannot be synced", &e))
     }
 
-    /// How many segments there are: as many as threads made tiles.
+    /// How many threads may well read at once: as many as made tiles, or as can read those of adopted files.
     pub(super) fn count(&self) -> usize {
-        self.files.iter().flatten().count()
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        self.files.iter().flatten().count() + self.adopted.len().min(processors)
     }
 
     /// Reads the bytes of a tile.
@@ -543,6 +616,10 @@ impl Stored {
     /// Those of the system, and of a place that was never given.
     pub(super) fn read(&self, place: Place, bytes: &mut [u8]) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
+        if let Some((number, offset)) = place.in_adopted() {
+            let adopted = self.adopted.get(number).ok_or(io::ErrorKind::NotFound)?;
+            return adopted.file.read_exact_at(bytes, offset);
+        }
         let Some(Some(file)) = self.files.get(place.segment()) else {
             return Err(io::ErrorKind::NotFound.into());
         };

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::block::take;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::sink::depot::{Deposited, Place};
@@ -153,13 +154,6 @@ fn put_address(bytes: &mut Vec<u8>, tile: TileCoord) {
     bytes.push(tile.z);
     bytes.extend(tile.x.to_le_bytes());
     bytes.extend(tile.y.to_le_bytes());
-}
-
-/// Takes `N` bytes off the front.
-pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(*first)
 }
 
 /// Takes an address off the front.

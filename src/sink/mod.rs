@@ -30,7 +30,6 @@ use std::sync::Arc;
 
 pub use depot::{Deposited, Depot};
 pub use folder::FolderSink;
-pub(crate) use journal::take;
 pub use journal::{Identity, Record};
 pub use mbtiles::MbtilesSink;
 pub use part::Part;

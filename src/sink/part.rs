@@ -38,6 +38,23 @@ impl Part {
         &self.log
     }
 
+    /// Makes all tiles part of a depot without moving a byte of them, where both are spools; whether they are what was noted of them is
+    /// found when they are read. `None` where they have to be [copied](Part::copy).
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the notes cannot be read, and [`Error::Internal`] when they make no sense.
+    pub fn adopt(&self, depot: &Depot) -> Result<Option<Vec<Deposited>>> {
+        let Some(adoption) = depot.adopt(&self.depot) else { return Ok(None) };
+        let mut tiles = Vec::new();
+        for task in 0..self.log.done().count() {
+            for tile in self.log.tiles_of(task)? {
+                let moved = adoption.of(tile);
+                tiles.push(moved.ok_or_else(|| Error::Internal(format!("tile {} is nowhere", tile.coord)))?);
+            }
+        }
+        Ok(Some(tiles))
+    }
+
     /// Copies the tiles of a task, counted from 0, to a depot. `bytes` is for whatever it wants. Any thread may.
     ///
     /// # Errors

@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::sink::depot::{Deposited, Depot, Place, Stored};
 use crate::sink::order::Order;
-use crate::sink::target::failed;
 
 /// A tile in the index: 40 bytes.
 #[derive(Debug, Clone, Copy)]
@@ -178,14 +177,10 @@ impl Sorted {
     /// [`Error::Output`] when they cannot be read back or are not what was written.
     pub(super) fn read(&self, index: usize, bytes: &mut [u8]) -> Result<()> {
         let entry = self.entries[index];
-        self.stored.read(entry.place, bytes).map_err(|e| {
-            failed(self.stored.path(), &format!("tile {} cannot be read back", self.coord(index)), &e)
-        })?;
-        if self.is(index, bytes) {
-            return Ok(());
-        }
-        let reason = format!("tile {} came back from the disk damaged", self.coord(index));
-        Err(Error::output(self.stored.path(), reason))
+        let (tile, place) = (self.coord(index), entry.place);
+        let read = self.stored.read(place, bytes);
+        read.map_err(|e| self.stored.damaged(tile, place, Some(&e)))?;
+        if self.is(index, bytes) { Ok(()) } else { Err(self.stored.damaged(tile, place, None)) }
     }
 
     /// Gives the space of the spool back when the archive is complete; nothing can be read any more.

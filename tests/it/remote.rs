@@ -110,3 +110,31 @@ fn a_server_that_goes_on_failing_ends_the_run_and_leaves_nothing() {
         assert!(names_in(out.path()).is_empty(), "{fault:?}: {:?}", names_in(out.path()));
     });
 }
+
+#[test]
+fn a_planned_raster_that_has_another_etag_is_refused_for_good() {
+    let dir = served();
+    let tag = |text: &str| std::fs::write(dir.path().join(format!("{RASTER}.etag")), text).expect("written");
+    for command in ["tile", "cog"] {
+        tag("\"one\"");
+        let out = tempfile::tempdir().expect("a scratch folder");
+        let server = Server::start(dir.path().to_owned(), |_| Answer::Whole);
+        let name = |name: &str| out.path().join(name).to_str().expect("UTF-8").to_owned();
+        let (plan, output) = (name("plan.json"), name(if command == "tile" { "a.pmtiles" } else { "a.tif" }));
+        let address = server.address(RASTER);
+        let planned = run(["plan", command, &address, &output, "--shards", "2", "-o", &plan]);
+        assert_eq!(planned.code, Some(0), "{planned:?}");
+        let text = std::fs::read_to_string(&plan).expect("a plan");
+        assert!(text.contains("bytes, ETag \\\"one\\\""), "{text}");
+        let shard = |number: &str| run(["run", &plan, "-q", "--shard", number]);
+        assert_eq!(shard("0").code, Some(0));
+        tag("\"two\"");
+        let refused = shard("1");
+        assert!(refused.failure(3).contains("not what was planned"), "{refused:?}");
+        tag("\"one\"");
+        assert_eq!(shard("1").code, Some(0));
+        // The very same bytes, by what the server says.
+        let merged = run(["merge", &plan, "-q"]);
+        assert_eq!(merged.code, Some(0), "{merged:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Jobs in shards: what is put together is what one machine would have made.
 
+mod rasters;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -143,6 +145,16 @@ fn engines_tell_the_number_and_several_shards_may_go_with_one() {
 }
 
 #[test]
+fn more_shards_than_files_may_be_open_at_first_are_put_together() {
+    let planned = Planned::new("rgb.tif", "set.pmtiles", &["-z", "8-17"], 20);
+    assert_eq!(planned.make("0-19").code, Some(0));
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -n 50; exec \"$0\" merge \"$1\" --quiet", env!("CARGO_BIN_EXE_tileloom")]);
+    let merged = finished(command.arg(&planned.plan));
+    assert_eq!(merged.code, Some(0), "{merged:?}");
+}
+
+#[test]
 fn what_is_missing_is_told_as_an_array_and_nothing_is_written() {
     let planned = Planned::new("rgb.tif", "set.pmtiles", &["-z", "8-16"], 6);
     assert_eq!(planned.make("1,4").code, Some(0));
@@ -201,7 +213,7 @@ fn wrong_usage_is_refused() {
         (&["plan", "tile", input, out][..], "--shards N"),
         (&["plan", "tile", input, out, "--shards", "100000"], "can be taken apart into 1 to"),
         (&["plan", "tile", input, out, "--shards", "0"], "can be taken apart into 1 to"),
-        (&["plan", "info", input, "--shards", "3"], "only 'tile' can be planned"),
+        (&["plan", "info", input, "--shards", "3"], "only 'tile', 'calc', 'warp' and 'cog' can be planned"),
         (&["plan", "tile", input, out, "--shards", "3", "--zoom-levels", "x"], "--zoom"),
     ] {
         assert!(run(words).failure(2).contains(told), "{words:?}: {:?}", run(words));

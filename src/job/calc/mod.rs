@@ -15,6 +15,7 @@ pub mod grid;
 mod ground;
 pub mod inputs;
 pub mod output;
+pub mod parts;
 pub mod plan;
 mod reader;
 mod report;
@@ -27,14 +28,15 @@ pub use plan::{Budget, Plan};
 pub use report::{BandReport, Report};
 pub use weave::Tally;
 
+use super::parts::strips::Cloth;
 use super::room::{self, Need};
-use crate::block::{Block, SampleType};
+use crate::block::SampleType;
 use crate::error::{Error, Result};
 use crate::op::{Call, Edge};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
 use crate::raster::chunks::ChunkCache;
 use crate::raster::writer::{Overviews, Verification, WrittenRaster};
-use crate::raster::{DatasetSpec, DatasetWriter, Packed, SourceSpec};
+use crate::raster::{DatasetSpec, DatasetWriter, SourceSpec};
 use crate::resampling::Resampling;
 use crate::target::{Shape, Target};
 use crate::window::Window;
@@ -226,22 +228,13 @@ struct Checked<'a> {
     loom: &'a Loom<'a>,
 }
 
-impl Checked<'_> {
-    fn check(&self) -> Result<()> {
-        if !self.job.strict {
-            return Ok(());
-        }
-        let misfits = report::misfits(self.plan, &self.loom.tally());
-        misfits.into_iter().next().map_or(Ok(()), |misfit| Err(Error::Strict(format!("--strict: {misfit}"))))
+/// Refuses what was counted where nothing must be.
+fn check(job: &CalcJob, plan: &Plan, tally: &[Tally]) -> Result<()> {
+    if !job.strict {
+        return Ok(());
     }
-}
-
-/// The result of a window.
-enum Cloth {
-    /// Blocks of the file.
-    Packed(Packed),
-    /// Pixels, which the writer has to put together with others or GDAL has to pack.
-    Pixels(Block),
+    let misfits = report::misfits(plan, tally);
+    misfits.into_iter().next().map_or(Ok(()), |misfit| Err(Error::Strict(format!("--strict: {misfit}"))))
 }
 
 impl pipeline::Sink for Checked<'_> {
@@ -257,7 +250,7 @@ impl pipeline::Sink for Checked<'_> {
     }
 
     fn finish(mut self) -> Result<WrittenRaster> {
-        self.check()?;
+        check(self.job, self.plan, &self.loom.tally())?;
         self.writer.describe_bands(self.loom.statistics());
         self.writer.finish()
     }
@@ -280,6 +273,27 @@ pub fn run(job: &CalcJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let windows = plan.windows();
     planned(&plan, windows.len());
 
+    let outcome = weave(job, &plan, &loom, &cache, windows, monitor, || {
+        let writer = DatasetWriter::create(&job.target, job.spec(&plan))?;
+        Ok(Checked { writer, job, plan: &plan, loom: &loom })
+    })?;
+    let Outcome { done, stats } = outcome;
+    Ok(Report::new(job, &plan, &done, &loom.tally(), stats, cache.decoded(), begun.elapsed()))
+}
+
+/// Computes windows; they go to the sink that is created.
+fn weave<S: pipeline::Sink<Item = Cloth, Error = Error>>(
+    job: &CalcJob,
+    plan: &Plan,
+    loom: &Loom<'_>,
+    cache: &ChunkCache,
+    windows: Vec<Window>,
+    monitor: &Monitor,
+    create: impl FnOnce() -> Result<S> + Send,
+) -> Result<Outcome<S::Done>>
+where
+    S::Done: Send,
+{
     let limits = Limits {
         // A reader opens handles and transformations of its own.
         readers: job.readers.min(windows.len()),
@@ -292,26 +306,14 @@ pub fn run(job: &CalcJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         &limits,
         monitor,
         Job {
-            cost: |window: &Window| budget::cost(&plan, window.size()).min(plan.budget.in_flight),
-            open: || Ok(CalcReader::new(&plan, &cache)),
+            cost: |window: &Window| budget::cost(plan, window.size()).min(plan.budget.in_flight),
+            open: || Ok(CalcReader::new(plan, cache)),
             read: |reader: &mut CalcReader<'_>, window: &Window| reader.read(*window),
-            process: try_one(|weft: Weft| finished(&plan, loom.weave(weft)?)),
-            create: || {
-                let writer = DatasetWriter::create(&job.target, job.spec(&plan))?;
-                Ok(Checked { writer, job, plan: &plan, loom: &loom })
-            },
+            process: try_one(|weft: Weft| Cloth::of(loom.weave(weft)?, plan.storage.packing)),
+            create,
         },
     )?;
-    let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, &done, &loom.tally(), stats, cache.decoded(), begun.elapsed()))
-}
-
-/// A window's pixels as they go to the writer.
-fn finished(plan: &Plan, block: Block) -> Result<Cloth> {
-    match plan.storage.packing.filter(|packing| packing.holds_whole(&block.window)) {
-        Some(packing) => packing.pack(&block).map(Cloth::Packed),
-        None => Ok(Cloth::Pixels(block)),
-    }
+    Ok(outcome)
 }
 
 /// Plans a job to say what it would do; reads no pixels and writes nothing.

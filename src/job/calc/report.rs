@@ -174,7 +174,8 @@ pub(super) fn misfits(plan: &Plan, tally: &[Tally]) -> Vec<String> {
     all
 }
 
-fn warnings(job: &CalcJob, plan: &Plan, tally: &[Tally]) -> Vec<String> {
+/// What looks wrong with the result.
+pub(super) fn warnings(job: &CalcJob, plan: &Plan, tally: &[Tally]) -> Vec<String> {
     let mut all = misfits(plan, tally);
     let missing: u64 = tally.iter().map(|t| t.missing).max().unwrap_or(0);
     let float = plan.form.sample_type.name().starts_with("float");

@@ -1,7 +1,7 @@
 //! Minimum, maximum, mean and standard deviation of the output's bands, from sums without rounding: the same for every window size and
 //! number of threads, and exact however long the raster is.
 
-use crate::block::Sample;
+use crate::block::{Sample, take};
 
 /// Exponents of 64-bit floats.
 const EXPONENTS: usize = 1 << 11;
@@ -28,6 +28,25 @@ impl ExactSum {
 
     fn merge(&mut self, other: &Self) {
         self.mantissas.iter_mut().zip(&other.mantissas).for_each(|(own, other)| *own += other);
+    }
+
+    /// Appends the mantissas that are not zero: how many, and each with its exponent.
+    fn put(&self, bytes: &mut Vec<u8>) {
+        let filled: Vec<_> = self.mantissas.iter().enumerate().filter(|(_, m)| **m != 0).collect();
+        bytes.extend((filled.len() as u32).to_le_bytes());
+        for (exponent, mantissa) in filled {
+            bytes.extend((exponent as u16).to_le_bytes());
+            bytes.extend(mantissa.to_le_bytes());
+        }
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let mut sum = Self::new();
+        for _ in 0..u32::from_le_bytes(take(bytes)?) {
+            let exponent = u16::from_le_bytes(take(bytes)?);
+            *sum.mantissas.get_mut(usize::from(exponent))? = i128::from_le_bytes(take(bytes)?);
+        }
+        Some(sum)
     }
 
     /// The sum as two floats, of which the second is what the first has lost.
@@ -135,6 +154,26 @@ impl BandSums {
         self.squares.merge(&other.squares);
     }
 
+    /// Appends all that is known, as bytes.
+    pub fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.count.to_le_bytes());
+        bytes.extend(self.low.to_le_bytes());
+        bytes.extend(self.high.to_le_bytes());
+        self.sum.put(bytes);
+        self.squares.put(bytes);
+    }
+
+    /// Takes what became bytes off the front; `None` when they are none.
+    pub fn take(bytes: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            count: u64::from_le_bytes(take(bytes)?),
+            low: f64::from_le_bytes(take(bytes)?),
+            high: f64::from_le_bytes(take(bytes)?),
+            sum: ExactSum::take(bytes)?,
+            squares: ExactSum::take(bytes)?,
+        })
+    }
+
     /// Mean and standard deviation, that of the population; `None` of no values.
     fn moments(&self) -> Option<(f64, f64)> {
         let count = self.count as f64;
@@ -184,6 +223,23 @@ mod tests {
         let spread: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
         let (found, deviation) = whole.moments().expect("some");
         assert!((found - mean).abs() < 1e-12 && (deviation - (spread / 999.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_became_bytes_comes_back() {
+        let mut bytes = Vec::new();
+        let both = [sums(&[1e300, -0.1, 5e-324, 7.0]), sums(&[])];
+        for sums in &both {
+            sums.put(&mut bytes);
+        }
+        let mut rest = &bytes[..];
+        for sums in &both {
+            let back = BandSums::take(&mut rest).expect("all there");
+            let same =
+                back.sum.mantissas == sums.sum.mantissas && back.squares.mantissas == sums.squares.mantissas;
+            assert!(same && (back.count, back.low, back.high) == (sums.count, sums.low, sums.high));
+        }
+        assert!(rest.is_empty() && BandSums::take(&mut &bytes[..bytes.len() / 3]).is_none());
     }
 
     #[test]

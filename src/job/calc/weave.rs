@@ -69,6 +69,26 @@ impl<'a> Loom<'a> {
         self.counters.iter().map(one).collect()
     }
 
+    /// Takes in what was counted elsewhere, band by band.
+    pub fn count(&self, tallies: &[Tally]) {
+        for (counters, tally) in self.counters.iter().zip(tallies) {
+            let pairs = [
+                (&counters.missing, tally.missing),
+                (&counters.undefined, tally.undefined),
+                (&counters.clamped, tally.clamped),
+                (&counters.disguised, tally.disguised),
+            ];
+            pairs.into_iter().filter(|(_, n)| *n > 0).for_each(|(counter, n)| {
+                counter.fetch_add(n, Ordering::Relaxed);
+            });
+        }
+    }
+
+    /// Does something with what is known of the values of each band, where statistics are wanted.
+    pub fn sums(&self, mut each: impl FnMut(&mut BandSums)) {
+        self.sums.iter().for_each(|sums| each(&mut sums.lock().unwrap_or_else(PoisonError::into_inner)));
+    }
+
     /// The statistics of each band as metadata items, where they are wanted.
     pub fn statistics(&self) -> Vec<Vec<(String, String)>> {
         let pixels = self.plan.grid.size.area() as u64;
@@ -203,17 +223,7 @@ impl<'a> Loom<'a> {
             }
         }
         self.gather(samples, bands, nodata);
-        for (counters, tally) in self.counters.iter().zip(tallies) {
-            let pairs = [
-                (&counters.missing, tally.missing),
-                (&counters.undefined, tally.undefined),
-                (&counters.clamped, tally.clamped),
-                (&counters.disguised, tally.disguised),
-            ];
-            pairs.into_iter().filter(|(_, n)| *n > 0).for_each(|(counter, n)| {
-                counter.fetch_add(n, Ordering::Relaxed);
-            });
-        }
+        self.count(&tallies);
         Ok(T::wrap(array))
     }
 }

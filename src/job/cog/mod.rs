@@ -11,6 +11,7 @@ mod budget;
 mod groups;
 mod inputs;
 pub mod options;
+pub mod parts;
 pub mod plan;
 mod reader;
 pub mod regrid;
@@ -122,10 +123,7 @@ impl pipeline::Sink for Woven<'_> {
     }
 
     fn finish(self) -> Result<WrittenCog> {
-        let pixels = self.plan.levels[0].area() as u64;
-        let computed = (self.plan.statistics == StatisticsChoice::Yes)
-            .then(|| Statistics::Computed(self.loom.sums().iter().map(|sums| sums.items(pixels)).collect()));
-        self.writer.finish(computed)
+        self.writer.finish(statistics(self.plan, self.loom))
     }
 }
 
@@ -181,9 +179,30 @@ pub fn run(job: &CogJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) 
     plan.notes.extend(note);
     let cache = ChunkCache::new(plan.budget.chunks);
     let loom = Loom::new(&plan);
-    let warper = plan.warp.as_ref().map(warp::weave::Loom::new);
     let metatiles = plan.metatiles();
     planned(&plan, metatiles.len());
+    let outcome = weave(job, &plan, &loom, &cache, metatiles, monitor, || {
+        let writer = CogWriter::create(&job.target, plan.spec.clone())?;
+        Ok(Woven { writer, plan: &plan, loom: &loom })
+    })?;
+    let Outcome { done, stats } = outcome;
+    Ok(Report::new(job, &plan, &done, stats, cache.decoded(), begun.elapsed()))
+}
+
+/// Makes the blocks of metatiles; they go to the sink that is created.
+fn weave<S: pipeline::Sink<Item = CogBlock, Error = Error>>(
+    job: &CogJob,
+    plan: &Plan,
+    loom: &Loom<'_>,
+    cache: &ChunkCache,
+    metatiles: Vec<TileCoord>,
+    monitor: &Monitor,
+    create: impl FnOnce() -> Result<S> + Send,
+) -> Result<Outcome<S::Done>>
+where
+    S::Done: Send,
+{
+    let warper = plan.warp.as_ref().map(warp::weave::Loom::new);
     let limits = Limits {
         // A reader opens handles of its own.
         readers: job.readers.min(metatiles.len()),
@@ -198,17 +217,20 @@ pub fn run(job: &CogJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) 
         monitor,
         Job {
             cost: |_: &TileCoord| plan.budget.task.min(plan.budget.in_flight),
-            open: || Ok(Feeder::new(&plan, &cache)),
+            open: || Ok(Feeder::new(plan, cache)),
             read: |feeder: &mut Feeder<'_>, metatile: &TileCoord| feeder.read(*metatile),
-            process: |feed: Feed| loom.weave(warped(&plan, warper.as_ref(), feed)?),
-            create: || {
-                let writer = CogWriter::create(&job.target, plan.spec.clone())?;
-                Ok(Woven { writer, plan: &plan, loom: &loom })
-            },
+            process: |feed: Feed| loom.weave(warped(plan, warper.as_ref(), feed)?),
+            create,
         },
     )?;
-    let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, &done, stats, cache.decoded(), begun.elapsed()))
+    Ok(outcome)
+}
+
+/// What is told of the values of the bands, where that was computed.
+fn statistics(plan: &Plan, loom: &Loom<'_>) -> Option<Statistics> {
+    let pixels = plan.levels[0].area() as u64;
+    (plan.statistics == StatisticsChoice::Yes)
+        .then(|| Statistics::Computed(loom.sums().iter().map(|sums| sums.items(pixels)).collect()))
 }
 
 /// Plans a job to say what it would do; reads no pixels and writes nothing.

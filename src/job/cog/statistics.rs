@@ -1,7 +1,7 @@
 //! Minimum, maximum, mean and standard deviation of bands, gathered block by block.
 
 use super::groups::{Grouping, Has};
-use crate::block::{Block, Sample, Validity};
+use crate::block::{Block, Sample, Validity, take};
 use crate::raster::nodata_as;
 use crate::window::Window;
 
@@ -35,6 +35,21 @@ impl BandSums {
         self.spread += other.spread + distance * distance * (n * m / (n + m));
         self.low = self.low.min(other.low);
         self.high = self.high.max(other.high);
+    }
+
+    /// Appends all that is known, as bytes.
+    pub fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.count.to_le_bytes());
+        for number in [self.low, self.high, self.mean, self.spread] {
+            bytes.extend(number.to_le_bytes());
+        }
+    }
+
+    /// Takes what became bytes off the front.
+    pub fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let count = u64::from_le_bytes(take(bytes)?);
+        let mut number = || take(bytes).map(f64::from_le_bytes);
+        Some(Self { count, low: number()?, high: number()?, mean: number()?, spread: number()? })
     }
 
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {

@@ -7,7 +7,7 @@ use super::options::StatisticsChoice;
 use super::plan::Plan;
 use super::reader::Weft;
 use super::statistics::{BandSums, sums};
-use crate::block::{Assembly, Block, Validity};
+use crate::block::{Assembly, Block, Validity, from_bytes, take, to_bytes};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::pyramid::{Nursery, WideNursery};
@@ -59,6 +59,69 @@ impl<'a> Loom<'a> {
         total
     }
 
+    /// What other parts of the job need of this one: the sums of its blocks, and the pixels that nodes above still wait for.
+    pub fn left(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let sums = std::mem::take(&mut *self.sums.lock().unwrap_or_else(PoisonError::into_inner));
+        bytes.extend((sums.len() as u64).to_le_bytes());
+        for ((row, column), own) in sums {
+            bytes.extend((row as u64).to_le_bytes());
+            bytes.extend((column as u64).to_le_bytes());
+            for sums in own {
+                sums.put(&mut bytes);
+            }
+        }
+        let mut put = |tile: TileCoord, reports: u8, parts: &[Vec<Block>]| {
+            for number in [u32::from(tile.z), tile.x, tile.y, reports.into(), parts.len() as u32] {
+                bytes.extend(number.to_le_bytes());
+            }
+            for block in parts.iter().flatten() {
+                let pixels = to_bytes(block);
+                bytes.extend((pixels.len() as u64).to_le_bytes());
+                bytes.extend(pixels);
+            }
+        };
+        match &self.waiting {
+            Waiting::Quarters(nursery) => {
+                nursery.drain().into_iter().for_each(|(child, parts)| put(child, 1, &[parts]));
+            }
+            Waiting::Margins(nursery) => {
+                nursery.drain().into_iter().for_each(|(node, reports, parts)| put(node, reports, &parts));
+            }
+        }
+        bytes
+    }
+
+    /// Goes on from what a part has [left](Loom::left): the blocks of the nodes that it completes.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it makes no sense, and those of [`Loom::weave`].
+    pub fn recall(&self, mut left: &[u8]) -> Result<Vec<CogBlock>> {
+        let senseless = || Error::Internal("the notes of a shard make no sense".to_owned());
+        let left = &mut left;
+        let own = take_sums(left, self.plan.bands()).ok_or_else(senseless)?;
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner).extend(own);
+        let mut blocks = Vec::new();
+        while !left.is_empty() {
+            let groups = self.plan.grouping.groups.len();
+            let (tile, reports, parts) = take_waiting(left, groups).ok_or_else(senseless)?;
+            let mut parts = parts.into_iter();
+            match &self.waiting {
+                Waiting::Quarters(nursery) => {
+                    self.rise(nursery, tile, parts.next().ok_or_else(senseless)?, &mut blocks)?;
+                }
+                Waiting::Margins(nursery) => {
+                    for _ in 0..reports {
+                        let Some((node, margins)) = nursery.recall(tile, parts.next()) else { continue };
+                        let ready = vec![(node, Some(self.shrunk(node, &margins)?))];
+                        self.rise_wide(nursery, ready, &mut blocks)?;
+                    }
+                }
+            }
+        }
+        Ok(blocks)
+    }
+
     /// The blocks of a metatile, and of all nodes above that its arrival completes.
     ///
     /// # Errors
@@ -101,15 +164,30 @@ impl<'a> Loom<'a> {
             parts = self.reduced(&parts)?;
             self.finish(z, &parts, blocks)?;
         }
-        let mut child = metatile;
+        if self.plan.pyramid.parent(metatile).is_none() {
+            return Ok(());
+        }
+        let quarter = self.reduced(&parts)?;
+        drop(parts);
+        self.rise(nursery, metatile, quarter, blocks)
+    }
+
+    /// From a child, reduced to a quarter, to the nodes above that its arrival completes.
+    fn rise(
+        &self,
+        nursery: &Nursery<'_, Vec<Block>>,
+        mut child: TileCoord,
+        mut quarter: Vec<Block>,
+        blocks: &mut Vec<CogBlock>,
+    ) -> Result<()> {
         loop {
-            if self.plan.pyramid.parent(child).is_none() {
+            let Some((node, quarters)) = nursery.arrive(child, Some(quarter)) else { return Ok(()) };
+            let parts = self.joined(node, quarters)?;
+            self.finish(node.z, &parts, blocks)?;
+            if self.plan.pyramid.parent(node).is_none() {
                 return Ok(());
             }
-            let quarter = self.reduced(&parts)?;
-            let Some((node, quarters)) = nursery.arrive(child, Some(quarter)) else { return Ok(()) };
-            parts = self.joined(node, quarters)?;
-            self.finish(node.z, &parts, blocks)?;
+            quarter = self.reduced(&parts)?;
             child = node;
         }
     }
@@ -149,14 +227,22 @@ impl<'a> Loom<'a> {
         let side = 0..1u32 << shift;
         let (x, y) = (metatile.x << shift, metatile.y << shift);
         let under = side.clone().flat_map(|j| side.clone().map(move |i| TileCoord::new(base, x + i, y + j)));
-        let crop = |parts: &[Block], window: Window| -> Option<Vec<Block>> {
-            parts.iter().map(|part| part.crop(&window)).collect()
-        };
         let mut ready = Vec::new();
         for tile in under.filter(|tile| plan.pyramid.contains(*tile)) {
             ready.push((tile, crop(&parts, tile.window(plan.block))));
         }
         drop(parts);
+        self.rise_wide(nursery, ready, blocks)
+    }
+
+    /// From blocks to the nodes above that their arrival completes.
+    fn rise_wide(
+        &self,
+        nursery: &WideNursery<'_, Vec<Block>>,
+        mut ready: Vec<(TileCoord, Option<Vec<Block>>)>,
+        blocks: &mut Vec<CogBlock>,
+    ) -> Result<()> {
+        let base = self.plan.pyramid.cascades()[0].base();
         while let Some((tile, parts)) = ready.pop() {
             let Some(parts) = parts else {
                 return Err(Error::Internal(format!("{tile} has no pixels")));
@@ -247,4 +333,36 @@ impl<'a> Loom<'a> {
         }
         Ok(())
     }
+}
+
+/// The pixels of all groups inside a window.
+fn crop(parts: &[Block], window: Window) -> Option<Vec<Block>> {
+    parts.iter().map(|part| part.crop(&window)).collect()
+}
+
+/// Takes the sums of blocks off the front.
+fn take_sums(left: &mut &[u8], bands: usize) -> Option<Vec<BlockSums>> {
+    let count = take(left).map(u64::from_le_bytes)?;
+    (0..count)
+        .map(|_| {
+            let mut number = || take(left).map(|n| u64::from_le_bytes(n) as usize);
+            let place = (number()?, number()?);
+            Some((place, (0..bands).map(|_| BandSums::take(left)).collect::<Option<_>>()?))
+        })
+        .collect()
+}
+
+/// Takes a tile off the front, how many have reported, and the parts that they brought, each of so many groups.
+fn take_waiting(left: &mut &[u8], groups: usize) -> Option<(TileCoord, u32, Vec<Vec<Block>>)> {
+    let mut number = || take(left).map(u32::from_le_bytes);
+    let (z, x, y, reports, count) = (number()?, number()?, number()?, number()?, number()?);
+    let mut block = || {
+        let length = usize::try_from(take(left).map(u64::from_le_bytes)?).ok()?;
+        let (pixels, rest) = left.split_at_checked(length)?;
+        *left = rest;
+        from_bytes(pixels)
+    };
+    let mut part = || (0..groups).map(|_| block()).collect::<Option<Vec<_>>>();
+    let parts = (0..count).map(|_| part()).collect::<Option<Vec<_>>>()?;
+    Some((TileCoord::new(u8::try_from(z).ok()?, x, y), reports, parts))
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is listed by hand that could be forgotten when a job gets another option: all fields of a [`TileJob`], as
 //! `Debug` shows them, count, but for the few that are [named here](comparable) because they cannot change a tile. The inputs
-//! count with size and time of change of every file that GDAL says they are made of. And the whole plan counts, by its
+//! count with size and time of change (on servers: `ETag`) of every file that GDAL says they are made of. And the whole plan counts, by its
 //! hash: what a setting in the environment, a driver or a file behind a `/vsi…` path changed shows there.
 
 use std::fmt::{self, Write as _};
@@ -15,7 +15,7 @@ use super::plan::{Budget, Plan};
 use super::report::Versions;
 use super::{TileJob, survey};
 use crate::error::Result;
-use crate::raster::SourceSpec;
+use crate::raster::{SourceSpec, served};
 use crate::sink::{Identity, Target};
 
 /// Settings of GDAL that change no pixel.
@@ -36,10 +36,24 @@ pub(super) fn identity(job: &TileJob, plan: &Plan) -> Result<Identity> {
     for (name, value) in fields(&format!("{:#?}", comparable(job))) {
         identity.add(name, value);
     }
-    let files = survey::each(&job.inputs, job.readers, SourceSpec::files)?;
+    add_inputs(&mut identity, &job.inputs, job.readers)?;
+    identity.add_derived("what GDAL sees in the inputs, as a hash,", format!("{:016x}", plan_hash(plan)));
+    Ok(identity)
+}
+
+/// Adds inputs: where they are, in which state, and how they are read.
+///
+/// # Errors
+/// [`Error::Input`](crate::Error::Input) when one cannot be opened any more.
+pub(in crate::job) fn add_inputs(
+    identity: &mut Identity,
+    inputs: &[SourceSpec],
+    readers: usize,
+) -> Result<()> {
+    let states = survey::each(inputs, readers, |spec| Ok(described(&spec.path, spec.files()?)))?;
     let mut last = String::new();
-    for (k, (spec, files)) in job.inputs.iter().zip(files).enumerate() {
-        identity.add(format!("input {}", k + 1), described(&spec.path, files));
+    for (k, (spec, state)) in inputs.iter().zip(states).enumerate() {
+        identity.add(format!("input {}", k + 1), state);
         // All inputs of a command line have the same.
         let own = format!("{:?}", SourceSpec { path: PathBuf::new(), ..spec.clone() });
         if own != last {
@@ -47,8 +61,7 @@ pub(super) fn identity(job: &TileJob, plan: &Plan) -> Result<Identity> {
             last = own;
         }
     }
-    identity.add_derived("what GDAL sees in the inputs, as a hash,", format!("{:016x}", plan_hash(plan)));
-    Ok(identity)
+    Ok(())
 }
 
 /// A job without what cannot change a tile: how much of the machine it takes, how many tiles it may make, whether it replaces and
@@ -118,8 +131,11 @@ pub(in crate::job) fn described(path: &Path, mut files: Vec<PathBuf>) -> String 
     text
 }
 
-/// Size and time of change of a file. `None` where there is none: a server's, or one that GDAL expects but can do without.
+/// Size and time of change of a file, or what its server says of it. `None` where there is none that GDAL could not do without.
 fn state(file: &Path) -> Option<String> {
+    if let Some(state) = served::state(file) {
+        return Some(state);
+    }
     let metadata = std::fs::metadata(on_disk(file)?).ok()?;
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Some(format!("{} bytes of {}.{:09}", metadata.len(), changed.as_secs(), changed.subsec_nanos()))
@@ -145,14 +161,21 @@ fn plan_hash(plan: &Plan) -> u64 {
     for part in inputs.flat_map(|input| &mut input.parts) {
         part.spec = SourceSpec::default();
     }
-    let mut hash = Hash(Xxh3::new());
-    // Writing to a hash cannot fail.
-    let _ = write!(hash, "{plan:?}");
-    hash.0.digest()
+    Hash::of(&plan)
 }
 
 /// Hashes what is written to it.
-struct Hash(Xxh3);
+pub(in crate::job) struct Hash(Xxh3);
+
+impl Hash {
+    /// The hash of what `Debug` shows of a value.
+    pub(in crate::job) fn of(value: &impl fmt::Debug) -> u64 {
+        let mut hash = Self(Xxh3::new());
+        // Writing to a hash cannot fail.
+        let _ = write!(hash, "{value:?}");
+        hash.0.digest()
+    }
+}
 
 impl fmt::Write for Hash {
     fn write_str(&mut self, text: &str) -> fmt::Result {

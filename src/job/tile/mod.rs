@@ -23,7 +23,7 @@ mod report;
 mod sheet;
 mod sketch;
 mod stretch;
-mod survey;
+pub(in crate::job) mod survey;
 pub mod terrain;
 pub mod update;
 pub mod values;

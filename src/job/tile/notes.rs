@@ -5,16 +5,12 @@
 //! last missing pixels and makes it; all others have noted theirs. So if the task that made a node is noted, nobody needs to
 //! come back to it; and if it is not, it will be done again, and finds what the others left.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
-use ndarray::Array2;
-
-use crate::block::{Block, Sample, Samples, Validity, interleaved_array, interleaved_slice, to_interleaved};
+use crate::block::{Block, from_bytes, take, to_bytes};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
-use crate::sink::{Log, take};
-use crate::window::Window;
+use crate::sink::Log;
 
 /// Pixels that a task left for a node; `None` when they hold no data.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,127 +123,21 @@ fn take_left<'a>(memo: &mut &'a [u8]) -> Option<(TileCoord, TileCoord, &'a [u8])
     Some((tile, node, pixels))
 }
 
-/// Bytes of a block before its samples: x and y of the window (i64), its width and height, its bands, whether it has a plane of
-/// coverage (u32). The type of the samples is that of the canvas, and is kept as its name in eight bytes.
-const HEAD: usize = 40;
-
-/// A block as bytes: its samples row by row, pixel-interleaved, and its coverage.
-fn to_bytes(block: &Block) -> Vec<u8> {
-    let window = block.window;
-    let mut bytes = Vec::with_capacity(HEAD + block.bytes());
-    for origin in [window.x, window.y] {
-        bytes.extend(origin.to_le_bytes());
-    }
-    let plane = matches!(block.validity, Validity::PerPixel(_));
-    for number in [window.width as u32, window.height as u32, block.bands() as u32, u32::from(plane)] {
-        bytes.extend(number.to_le_bytes());
-    }
-    let mut name = block.samples.sample_type().name().as_bytes().to_vec();
-    name.resize(8, b' ');
-    bytes.extend(name);
-    for_sample_type!(block.samples.sample_type(), T => {
-        if let Some(array) = <T as Sample>::unwrap(&block.samples) {
-            let values = interleaved_slice(array).map_or_else(|| Cow::Owned(to_interleaved(array)), Cow::Borrowed);
-            let at = bytes.len();
-            bytes.resize(at + size_of_val(&*values), 0);
-            for (to, value) in bytes[at..].chunks_exact_mut(size_of::<T>()).zip(&*values) {
-                to.copy_from_slice(&value.to_le_bytes());
-            }
-        }
-    });
-    if let Validity::PerPixel(coverage) = &block.validity {
-        bytes.extend(coverage.iter());
-    }
-    bytes
-}
-
-/// The block that became bytes.
-fn from_bytes(mut bytes: &[u8]) -> Option<Block> {
-    let bytes = &mut bytes;
-    let (x, y) = (take(bytes).map(i64::from_le_bytes)?, take(bytes).map(i64::from_le_bytes)?);
-    let (width, height) = (take_u32(bytes)? as usize, take_u32(bytes)? as usize);
-    let (bands, plane) = (take_u32(bytes)? as usize, take_u32(bytes)? != 0);
-    let window = Window::new(x, y, width, height);
-    let name: [u8; 8] = take(bytes)?;
-    let name = str::from_utf8(&name).ok()?.trim_end();
-    let count = window.area().checked_mul(bands)?;
-    let samples = samples(name, bytes, count, bands, window)?;
-    let validity = if plane {
-        Validity::PerPixel(Array2::from_shape_vec((height, width), bytes.to_vec()).ok()?)
-    } else {
-        Validity::All
-    };
-    Some(Block { window, samples, validity })
-}
-
-/// Takes samples of the type of a name.
-fn samples(name: &str, bytes: &mut &[u8], count: usize, bands: usize, window: Window) -> Option<Samples> {
-    macro_rules! any_of {
-        ($($type:ty),*) => {
-            $(if name == <$type as Sample>::TYPE.name() {
-                const SIZE: usize = size_of::<$type>();
-                let (own, rest) = bytes.split_at_checked(count.checked_mul(SIZE)?)?;
-                *bytes = rest;
-                let (values, _) = own.as_chunks::<SIZE>();
-                let values: Vec<$type> = values.iter().map(|v| <$type>::from_le_bytes(*v)).collect();
-                return Some(<$type as Sample>::wrap(interleaved_array(values, bands, window.size())?));
-            })*
-        };
-    }
-    any_of!(u8, i8, u16, i16, u32, i32, f32, f64);
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::SampleType;
-
-    /// A block with a different value in every sample, some of them not numbers.
-    fn block<T: Sample>(plane: bool) -> Block {
-        let window = Window::new(-7, 1 << 36, 5, 3);
-        let values: Vec<T> = (0..30).map(|k| T::from_f64(f64::from(k) * 7.5 - 20.0)).collect();
-        let samples = T::wrap(interleaved_array(values, 2, window.size()).expect("fits"));
-        let coverage = Array2::from_shape_fn((3, 5), |(y, x)| (y * 60 + x) as u8);
-        let validity = if plane { Validity::PerPixel(coverage) } else { Validity::All };
-        Block { window, samples, validity }
-    }
-
-    #[test]
-    fn blocks_of_every_type_come_back_as_they_were() {
-        fn check<T: Sample>() {
-            for plane in [false, true] {
-                let block = block::<T>(plane);
-                let back = from_bytes(&to_bytes(&block)).expect("a block");
-                assert_eq!(back, block);
-                for_samples!(&back.samples, array => assert!(interleaved_slice(array).is_some()));
-            }
-        }
-        check::<u8>();
-        check::<i8>();
-        check::<u16>();
-        check::<i16>();
-        check::<u32>();
-        check::<i32>();
-        check::<f32>();
-        check::<f64>();
-    }
-
-    #[test]
-    fn a_block_cut_short_is_none() {
-        let bytes = to_bytes(&block::<f32>(true));
-        for len in 0..bytes.len() {
-            assert_eq!(from_bytes(&bytes[..len]), None, "{len}");
-        }
-        assert_eq!(from_bytes(&bytes).map(|b| b.samples.sample_type()), Some(SampleType::F32));
-    }
+    use crate::block::{SampleType, Samples, Validity};
+    use crate::window::Window;
 
     #[test]
     fn what_is_left_for_a_node_made_here_is_not_noted() {
         let (child, node, other) =
             (TileCoord::new(5, 6, 7), TileCoord::new(4, 3, 3), TileCoord::new(4, 2, 3));
+        let window = Window::new(0, 0, 3, 2);
+        let samples = Samples::zeros(SampleType::U8, 2, window.size());
+        let block = Block { window, samples, validity: Validity::All };
         let mut notes = Notes::default();
-        notes.leave(child, node, Some(&block::<u8>(false)));
+        notes.leave(child, node, Some(&block));
         notes.leave(child, other, None);
         notes.make(node);
         let memo = notes.into_memo();

@@ -19,6 +19,7 @@ use super::weave::{Loom, Woven};
 use super::{Encoder, Plan, TileJob, budget, info};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::job::parts::same;
 use crate::pipeline::{self, Cause, Job, Limits, Monitor, Order, Outcome, Stats, side_by_side};
 use crate::raster::chunks::ChunkCache;
 use crate::raster::losses::Skipped;
@@ -56,46 +57,14 @@ impl Division {
         Ok(Self { plan, order, costs, identity })
     }
 
-    /// Metatiles of the job.
-    pub fn tasks(&self) -> usize {
-        self.order.len()
+    /// What the metatiles cost, in the order of the job: the tiles of each.
+    pub fn costs(&self) -> &[u64] {
+        &self.costs
     }
-
-    /// Stretches of about equal cost, with the tiles in each.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when there is not a metatile for each.
-    pub fn parts(&self, count: usize) -> Result<Vec<(Range<usize>, u64)>> {
-        let most = self.order.len();
-        if count == 0 || count > most {
-            return Err(Error::Usage(format!(
-                "--shards {count}: this job can be taken apart into 1 to {most}"
-            )));
-        }
-        Ok(stretches(&self.costs, count))
-    }
-}
-
-/// Cuts a row of costs into `count` stretches of about equal sums, none of them empty.
-fn stretches(costs: &[u64], count: usize) -> Vec<(Range<usize>, u64)> {
-    let total: u64 = costs.iter().sum();
-    let (mut all, mut from, mut before) = (Vec::new(), 0, 0u64);
-    for part in 1..=count {
-        let goal = (u128::from(total) * part as u128 / count as u128) as u64;
-        let last = costs.len() - (count - part);
-        let (mut to, mut sum) = (from + 1, before + costs[from]);
-        while to < last && (part == count || sum + costs[to] / 2 < goal) {
-            sum += costs[to];
-            to += 1;
-        }
-        all.push((from..to, sum - before));
-        (from, before) = (to, sum);
-    }
-    all
 }
 
 /// The place of a tile along a Z-shaped curve through the tiles of a finer level.
-fn along(tile: TileCoord, finest: u8) -> u64 {
+pub(in crate::job) fn along(tile: TileCoord, finest: u8) -> u64 {
     let spread = |v: u32| (0..32).fold(0u64, |bits, k| bits | u64::from(v >> k & 1) << (2 * k));
     (spread(tile.x) | spread(tile.y) << 1) << (2 * u32::from(finest.saturating_sub(tile.z)))
 }
@@ -154,7 +123,7 @@ impl pipeline::Sink for Parked {
 /// left; what an interrupted run left there is gone on with.
 ///
 /// # Errors
-/// Everything that can go wrong in a run; [`Error::Input`] when `identity` is not that of the job any more.
+/// Everything that can go wrong in a run; [`Error::Changed`] when `identity` is not that of the job any more.
 pub fn make(
     job: &TileJob,
     stretch: Range<usize>,
@@ -164,7 +133,7 @@ pub fn make(
     planned: impl FnOnce(usize),
 ) -> Result<Made> {
     let Division { plan, order, identity: own, .. } = Division::new(job)?;
-    same(job, identity, &own)?;
+    same(&job.inputs, identity, &own)?;
     let job = &detached(job, output);
     let kind = OutputKind::from_path(&job.target.path)?;
     let encoder = Encoder::new(job, &plan)?;
@@ -200,17 +169,6 @@ pub fn make(
     Ok(Made { tiles: done, skipped: Skipped::of(&job.inputs), stats })
 }
 
-/// Refuses what is no longer the job that was planned.
-fn same(job: &TileJob, planned: &Identity, now: &Identity) -> Result<()> {
-    let differences = now.differences(planned);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    let path = job.inputs.first().map(|input| input.path.clone()).unwrap_or_default();
-    let shown = differences.iter().take(4).map(String::as_str).collect::<Vec<_>>().join("; ");
-    Err(Error::input(path, format!("is not what was planned: {shown}. Plan anew")))
-}
-
 /// What was put together.
 #[derive(Debug, Clone)]
 pub struct Joined {
@@ -225,12 +183,12 @@ pub struct Joined {
 /// Puts the parts of a job together. `outputs` are the outputs that were given to [`make`].
 ///
 /// # Errors
-/// [`Error::Output`] when a part is damaged or the disk refuses, [`Error::Input`] when nothing holds data or the job is no longer
+/// [`Error::Output`] when a part is damaged or the disk refuses, [`Error::Input`] when nothing holds data, [`Error::Changed`] when the job is no longer
 /// what was planned. Nothing then stands under the output's name that did not stand there before.
 pub fn join(job: &TileJob, identity: &Identity, outputs: &[impl AsRef<Path>]) -> Result<Joined> {
     let begun = Instant::now();
     let Division { plan, order, identity: own, .. } = Division::new(job)?;
-    same(job, identity, &own)?;
+    same(&job.inputs, identity, &own)?;
     let kind = OutputKind::from_path(&job.target.path)?;
     let encoder = Encoder::new(job, &plan)?;
     let info = info(job, &plan, job.tiles.format());
@@ -247,6 +205,10 @@ pub fn join(job: &TileJob, identity: &Identity, outputs: &[impl AsRef<Path>]) ->
     let depot = container.depot();
     let tiles = Mutex::new(Vec::<Deposited>::new());
     for part in &parts {
+        if let Some(own) = part.adopt(&depot)? {
+            tiles.lock().unwrap_or_else(PoisonError::into_inner).extend(own);
+            continue;
+        }
         let copy = |bytes: &mut Vec<u8>, number: u64| -> Result<()> {
             let copied = part.copy(number as usize, &depot, bytes)?;
             tiles.lock().unwrap_or_else(PoisonError::into_inner).extend(copied);
@@ -274,23 +236,6 @@ pub fn join(job: &TileJob, identity: &Identity, outputs: &[impl AsRef<Path>]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stretches_cost_about_the_same_and_leave_nothing_out() {
-        let costs: Vec<u64> = (0..1000).map(|k| 1 + k * 7919 % 100).collect();
-        let total: u64 = costs.iter().sum();
-        for count in [1, 2, 7, 100, 999, 1000] {
-            let parts = stretches(&costs, count);
-            assert_eq!(parts.len(), count);
-            assert_eq!((parts[0].0.start, parts[count - 1].0.end), (0, costs.len()));
-            assert!(parts.windows(2).all(|pair| pair[0].0.end == pair[1].0.start));
-            assert!(parts.iter().all(|(range, cost)| {
-                !range.is_empty() && *cost == costs[range.clone()].iter().sum::<u64>()
-            }));
-            let mean = total / count as u64;
-            assert!(parts.iter().all(|(_, cost)| *cost <= mean + 200), "{count}: {parts:?}");
-        }
-    }
 
     #[test]
     fn a_subtree_is_one_stretch_of_the_curve() {

@@ -31,7 +31,7 @@ impl<R> pipeline::Sink for List<R> {
 ///
 /// # Errors
 /// Those of the work.
-pub(super) fn each<T: Sync, R: Send>(
+pub(in crate::job) fn each<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
     work: impl Fn(&T) -> Result<R> + Sync,

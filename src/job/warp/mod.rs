@@ -10,6 +10,7 @@
 pub(super) mod budget;
 mod finish;
 pub(super) mod grid;
+pub mod parts;
 mod plan;
 pub(super) mod reader;
 mod report;
@@ -23,6 +24,7 @@ pub use plan::{Budget, Plan};
 pub use report::Report;
 
 use super::calc::Nodata;
+use super::parts::strips::Cloth;
 use super::room::{self, Need};
 use crate::block::{Block, SampleType, Validity};
 use crate::error::{Error, Result};
@@ -31,7 +33,7 @@ use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
 use crate::raster::chunks::ChunkCache;
 use crate::raster::cutline::CutlineSpec;
 use crate::raster::writer::{Overviews, Verification, WrittenRaster};
-use crate::raster::{DatasetSpec, DatasetWriter, Packed, SourceSpec};
+use crate::raster::{DatasetSpec, DatasetWriter, SourceSpec};
 use crate::resampling::Resampling;
 use crate::target::{Shape, Target};
 use crate::window::Window;
@@ -255,14 +257,6 @@ impl GridRequest {
     }
 }
 
-/// The result of a window.
-enum Cloth {
-    /// Blocks of the file.
-    Packed(Packed),
-    /// Pixels, which the writer has to put together with others or GDAL has to pack.
-    Pixels(Block),
-}
-
 /// The dataset that takes windows.
 struct Raster(DatasetWriter);
 
@@ -300,6 +294,26 @@ pub fn run(job: &WarpJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     let windows = plan.windows();
     planned(&plan, windows.len());
 
+    let outcome = weave(job, &plan, &loom, &cache, windows, monitor, || {
+        DatasetWriter::create(&job.target, job.spec(&plan)).map(Raster)
+    })?;
+    let Outcome { done, stats } = outcome;
+    Ok(Report::new(job, &plan, &done, loom.tally(), stats, cache.decoded(), begun.elapsed()))
+}
+
+/// Resamples windows; they go to the sink that is created.
+fn weave<S: pipeline::Sink<Item = Cloth, Error = Error>>(
+    job: &WarpJob,
+    plan: &Plan,
+    loom: &Loom<'_>,
+    cache: &ChunkCache,
+    windows: Vec<Window>,
+    monitor: &Monitor,
+    create: impl FnOnce() -> Result<S> + Send,
+) -> Result<Outcome<S::Done>>
+where
+    S::Done: Send,
+{
     let limits = Limits {
         // A reader opens handles and transformations of its own.
         readers: job.readers.min(windows.len()),
@@ -312,25 +326,17 @@ pub fn run(job: &WarpJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         &limits,
         monitor,
         Job {
-            cost: |window: &Window| budget::cost(&plan, window).min(plan.budget.in_flight),
-            open: || Ok(WarpReader::new(&plan, &cache)),
+            cost: |window: &Window| budget::cost(plan, window).min(plan.budget.in_flight),
+            open: || Ok(WarpReader::new(plan, cache)),
             read: |reader: &mut WarpReader<'_>, window: &Window| reader.read(*window),
             process: try_one(|weft: Weft| {
-                packed(&plan, Block { validity: Validity::All, ..loom.weave(weft)? })
+                let block = Block { validity: Validity::All, ..loom.weave(weft)? };
+                Cloth::of(block, plan.storage.packing)
             }),
-            create: || DatasetWriter::create(&job.target, job.spec(&plan)).map(Raster),
+            create,
         },
     )?;
-    let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, &done, loom.tally(), stats, cache.decoded(), begun.elapsed()))
-}
-
-/// A window's pixels as they go to the writer.
-fn packed(plan: &Plan, block: Block) -> Result<Cloth> {
-    match plan.storage.packing.filter(|packing| packing.holds_whole(&block.window)) {
-        Some(packing) => packing.pack(&block).map(Cloth::Packed),
-        None => Ok(Cloth::Pixels(block)),
-    }
+    Ok(outcome)
 }
 
 /// Plans a job to say what it would do; reads no pixels and writes nothing.

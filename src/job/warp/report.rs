@@ -112,7 +112,8 @@ impl Report {
     }
 }
 
-fn warnings(plan: &Plan, counted: Counted) -> Vec<String> {
+/// What looks wrong with the result.
+pub(super) fn warnings(plan: &Plan, counted: Counted) -> Vec<String> {
     let mut all = Vec::new();
     let name = gdal_name(plan.sample_type);
     if counted.clamped > 0 {

@@ -35,6 +35,13 @@ impl<'a> Loom<'a> {
         }
     }
 
+    /// Takes in what was counted elsewhere.
+    pub(super) fn count(&self, counted: Counted) {
+        self.missing.fetch_add(counted.missing, Ordering::Relaxed);
+        self.clamped.fetch_add(counted.clamped, Ordering::Relaxed);
+        self.moved.fetch_add(counted.moved, Ordering::Relaxed);
+    }
+
     /// The output's pixels of a window as they are stored, and where they have data.
     ///
     /// # Errors
@@ -121,9 +128,7 @@ impl<'a> Loom<'a> {
             other => other,
         };
         let (block, counted) = finished(self.plan, window, pixels)?;
-        self.missing.fetch_add(counted.missing, Ordering::Relaxed);
-        self.clamped.fetch_add(counted.clamped, Ordering::Relaxed);
-        self.moved.fetch_add(counted.moved, Ordering::Relaxed);
+        self.count(counted);
         Ok(block)
     }
 }

@@ -1,4 +1,4 @@
-//! The blocks of a file under construction, as they came.
+//! The blocks of a file under construction, as they came: here, or in the parts that shards have left.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -8,16 +8,20 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::CogBlock;
 use crate::error::{Error, Result};
+use crate::parcel::{Parcel, Piece, Shelf};
 use crate::target::failed;
 use crate::window::Size;
 
 /// Blocks are gathered up to this many bytes.
 const BUFFER: usize = 1 << 20;
 
-/// Where a block lies in the spool: its samples, and then its mask.
+/// Bits of a place within a file; those above are the number of the file, of which 0 is the spool itself.
+const PLACE_BITS: u32 = 46;
+
+/// Where a block lies: its samples, and then its mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Held {
-    /// Where it begins.
+    /// In which file, and where it begins.
     pub offset: u64,
     /// Bytes of its samples; 0 for a block that is left out.
     pub samples: u32,
@@ -41,6 +45,8 @@ pub(super) struct BlockSpool {
     counts: Vec<Size>,
     /// The blocks of each level, row by row.
     held: Vec<Vec<Held>>,
+    /// The parts, counted from 0.
+    shelf: Shelf,
 }
 
 impl BlockSpool {
@@ -49,22 +55,21 @@ impl BlockSpool {
         let created = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         let file = created.map_err(|e| failed(&path, "cannot be created", &e))?;
         let held = counts.iter().map(|count| vec![NOWHERE; count.area()]).collect();
-        Ok(Self { path, file, end: 0, gathered: Vec::with_capacity(BUFFER), counts, held })
+        Ok(Self {
+            path,
+            file,
+            end: 0,
+            gathered: Vec::with_capacity(BUFFER),
+            counts,
+            held,
+            shelf: Shelf::default(),
+        })
     }
 
     /// Appends a block.
     pub(super) fn add(&mut self, block: &CogBlock) -> Result<()> {
         let CogBlock { level, column, row, bytes, mask } = block;
-        let count = self.counts.get(*level).filter(|count| *column < count.width);
-        let slot = count.map(|count| row * count.width + column);
         let offset = self.end + self.gathered.len() as u64;
-        let slot = slot.and_then(|slot| self.held.get_mut(*level)?.get_mut(slot));
-        let Some(slot) = slot.filter(|slot| **slot == NOWHERE) else {
-            let text = format!(
-                "block in column {column}, row {row} of level {level} is written where it does not belong"
-            );
-            return Err(Error::Internal(text));
-        };
         let long = |bytes: &[u8]| {
             u32::try_from(bytes.len()).map_err(|_| Error::Internal("a block of more than 4 GB".to_owned()))
         };
@@ -72,8 +77,38 @@ impl BlockSpool {
         let start = self.gathered.len();
         self.gathered.extend_from_slice(bytes);
         self.gathered.extend_from_slice(mask);
-        *slot = Held { offset, samples, mask: masked, hash: xxh3_64(&self.gathered[start..]) };
+        let hash = xxh3_64(&self.gathered[start..]);
+        let slot = self.slot(*level, (*column, *row))?;
+        *slot = Held { offset, samples, mask: masked, hash };
         if self.gathered.len() >= BUFFER { self.flush() } else { Ok(()) }
+    }
+
+    /// Takes the blocks of a part, which stay where they are. Their numbers count row by row.
+    pub(super) fn adopt(&mut self, parcel: &Parcel) -> Result<()> {
+        let file = self.shelf.put(parcel.path()) as u64 + 1;
+        if file >= 1 << (u64::BITS - PLACE_BITS) {
+            return Err(Error::Usage(format!("{file} shards are too many to be put together")));
+        }
+        for piece in parcel.pieces() {
+            let (level, number) = (piece.plane as usize, piece.number as usize);
+            let columns = self.counts.get(level).map_or(1, |count| count.width.max(1));
+            let slot = self.slot(level, (number % columns, number / columns))?;
+            let [samples, mask] = piece.lengths;
+            *slot = Held { offset: file << PLACE_BITS | piece.offset, samples, mask, hash: piece.hash };
+        }
+        Ok(())
+    }
+
+    /// Where what is known of a block goes that was not there yet.
+    fn slot(&mut self, level: usize, (column, row): (usize, usize)) -> Result<&mut Held> {
+        let count = self.counts.get(level).filter(|count| column < count.width);
+        let number = count.map(|count| row * count.width + column);
+        let slot = number.and_then(|number| self.held.get_mut(level)?.get_mut(number));
+        slot.filter(|slot| **slot == NOWHERE).ok_or_else(|| {
+            Error::Internal(format!(
+                "block in column {column}, row {row} of level {level} is written where it does not belong"
+            ))
+        })
     }
 
     /// Writes what is gathered.
@@ -105,6 +140,12 @@ impl BlockSpool {
 
     /// Reads a block: its samples, and then its mask.
     pub(super) fn read(&self, held: Held, bytes: &mut Vec<u8>) -> Result<()> {
+        let (file, offset) = ((held.offset >> PLACE_BITS) as usize, held.offset & ((1 << PLACE_BITS) - 1));
+        if let Some(part) = file.checked_sub(1) {
+            let lengths = [held.samples, held.mask];
+            let piece = Piece { plane: 0, number: 0, offset, lengths, hash: held.hash };
+            return self.shelf.read(part, &piece, bytes);
+        }
         bytes.resize(held.samples as usize + held.mask as usize, 0);
         let read = self.file.read_exact_at(bytes, held.offset);
         read.map_err(|e| failed(&self.path, "cannot be read back", &e))?;

@@ -134,6 +134,10 @@ impl<A: Fn(usize) -> Answer> Shared<A> {
         if status.starts_with("206") {
             let _ = write!(head, "Content-Range: bytes {from}-{}/{}\r\n", to - 1, bytes.len());
         }
+        // Beside the file, if it has one.
+        if let Ok(tag) = std::fs::read_to_string(self.folder.join(format!("{}.etag", request.name))) {
+            let _ = write!(head, "ETag: {tag}\r\n");
+        }
         write!(stream, "{head}\r\n").ok()?;
         if !request.head {
             let sent = if answer == Answer::Short { from + (to - from) / 2 } else { to };
