@@ -71,14 +71,44 @@ fn named(variable: &str, name: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| name.to_owned())
 }
 
+/// This program's command line.
+fn own(rest: &str) -> Line {
+    ("tileloom", format!("{} {rest}", env!("CARGO_BIN_EXE_tileloom")))
+}
+
+/// Creation options for what `calc` makes by itself.
+fn tiles(compress: &str) -> String {
+    format!("--co COMPRESS={compress} --co TILED=YES --co BLOCKXSIZE=512 --co BLOCKYSIZE=512")
+}
+
+fn hillshade(gdal: &str) -> Vec<Line> {
+    vec![
+        own("calc -q IN OUT --op hillshade --co COMPRESS=DEFLATE"),
+        ("`gdal raster hillshade`", format!("{gdal} raster hillshade -q {} IN OUT", tiles("DEFLATE"))),
+        (
+            "`gdaldem hillshade`",
+            format!("gdaldem hillshade -q -compute_edges {} IN OUT", tiles("DEFLATE").replace("--co", "-co")),
+        ),
+    ]
+}
+
+fn focal_median(gdal: &str) -> Vec<Line> {
+    vec![
+        own("calc -q IN OUT --op focal(median,5) --co COMPRESS=DEFLATE"),
+        (
+            "`gdal raster neighbors`",
+            format!(
+                "{gdal} raster neighbors -q --method median --size 5 --kernel equal {} IN OUT",
+                tiles("DEFLATE")
+            ),
+        ),
+    ]
+}
+
 impl Job {
     fn lines(self) -> Vec<Line> {
         let gdal = named("TILELOOM_GDAL", "gdal");
         let rio = named("TILELOOM_RIO", "rio");
-        let own = |rest: &str| ("tileloom", format!("{} {rest}", env!("CARGO_BIN_EXE_tileloom")));
-        let tiles = |compress: &str| {
-            format!("--co COMPRESS={compress} --co TILED=YES --co BLOCKXSIZE=512 --co BLOCKYSIZE=512")
-        };
         let ndvi = |compress: &str| {
             let options = tiles(compress);
             let predictor = if compress == "NONE" { "" } else { " --co PREDICTOR=3" };
@@ -139,30 +169,8 @@ impl Job {
             Self::Cog => cog("DEFLATE", " --co PREDICTOR=YES"),
             Self::CogJpeg => cog("JPEG", ""),
             Self::CogZstd => cog("ZSTD", " --co PREDICTOR=YES"),
-            Self::Hillshade => vec![
-                own("calc -q IN OUT --op hillshade --co COMPRESS=DEFLATE"),
-                (
-                    "`gdal raster hillshade`",
-                    format!("{gdal} raster hillshade -q {} IN OUT", tiles("DEFLATE")),
-                ),
-                (
-                    "`gdaldem hillshade`",
-                    format!(
-                        "gdaldem hillshade -q -compute_edges {} IN OUT",
-                        tiles("DEFLATE").replace("--co", "-co")
-                    ),
-                ),
-            ],
-            Self::Median => vec![
-                own("calc -q IN OUT --op focal(median,5) --co COMPRESS=DEFLATE"),
-                (
-                    "`gdal raster neighbors`",
-                    format!(
-                        "{gdal} raster neighbors -q --method median --size 5 --kernel equal {} IN OUT",
-                        tiles("DEFLATE")
-                    ),
-                ),
-            ],
+            Self::Hillshade => hillshade(&gdal),
+            Self::Median => focal_median(&gdal),
             Self::CogLzw => cog("LZW", " --co PREDICTOR=YES"),
             Self::CogWebp => cog("WEBP", ""),
             Self::CogWeb => {
