@@ -96,7 +96,7 @@ fn what_inputs_say_of_themselves_is_carried_over_where_they_agree() {
         let inputs: Vec<PathBuf> = inputs.iter().map(|name| at(name)).collect();
         let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
         warp(&inputs, &at("ours.tif"), &["-t_srs", "EPSG:3857", "--overwrite"]);
-        gdalwarp(&inputs, &at("theirs.tif"), &["-t_srs", "EPSG:3857"]);
+        gdalwarp(&inputs, &at("theirs.tif"), &["-t_srs", "EPSG:3857", "-cvmd", ""]);
         let (ours, theirs) = (seen("ours.tif"), seen("theirs.tif"));
         assert_eq!(ours[0]["SENSOR"], "eye");
         assert_eq!([&ours[0], &ours[3]], [&theirs[0], &theirs[3]]);
