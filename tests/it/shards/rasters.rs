@@ -195,6 +195,7 @@ fn cogs_in_subtrees_are_the_bytes_of_one_run() {
         &["--blocksize", "128", "--overview-resampling", "cubic", "--co", "STATISTICS=YES"],
         &["--blocksize", "128", "--overview-resampling", "lanczos", "--overview-level", "6", "--mask"],
         &["--blocksize", "128", "--overview-level", "0"],
+        &["--web-optimized", "--compress", "WEBP", "--aligned-levels", "2"],
     ] {
         job(&["cog", "big.tif"], &[options]).with("big.tif", "rgb.tif", &large).is_the_same_in_shards(6);
     }
