@@ -470,7 +470,10 @@ fn layers(
     }
     if layers.is_empty() {
         let what = if job.inputs.len() > 1 { "all inputs lie" } else { "it lies" };
-        return Err(Error::input(&job.inputs[0].path, format!("{what} outside of the output: see -te (EXTENT of a COG)")));
+        return Err(Error::input(
+            &job.inputs[0].path,
+            format!("{what} outside of the output: see -te (EXTENT of a COG)"),
+        ));
     }
     Ok(layers)
 }
