@@ -1,6 +1,8 @@
 //! LZW as TIFF has it (TIFF 6.0, section 13): codes of 9 to 12 bits, most significant bits first, one wider as soon as the next entry of
 //! the table needs it.
 
+#![allow(clippy::inline_always, reason = "these are the body of the loop over all bytes")]
+
 /// Empties the table.
 const CLEAR: u32 = 256;
 /// Ends the data.
@@ -12,58 +14,102 @@ const FULL: u32 = 4094;
 /// Bits of the first codes.
 const NARROW: u32 = 9;
 
-/// Slots of the table: twice as many as there are codes, so that most strings are found at once.
+/// Slots for strings of three bytes and more: twice as many as there are codes, so that most are found at once.
 const SLOTS: usize = 8192;
 const SLOT_BITS: u32 = SLOTS.ilog2();
 
-/// Strings that have codes. A slot holds the code of the string's beginning, its last byte, and its code: 12, 8 and 12 bits; codes are
-/// never 0.
-pub(super) struct Table(Box<[u32; SLOTS]>);
+/// Strings of two bytes.
+const PAIRS: usize = 1 << 16;
+
+/// Strings that have codes.
+///
+/// In noise most strings have two bytes. These have a place each, found without a look at anything else, so that the processor does not have to
+/// wait for one string to look for the next.
+pub(super) struct Table {
+    /// Codes of strings of two bytes, 0 of those that have none.
+    pairs: Box<[u16; PAIRS]>,
+    /// Those that have codes.
+    known: Vec<u16>,
+    /// Longer strings. A slot holds the code of the string's beginning, its last byte, and its code: 12, 8 and 12 bits; codes are
+    /// never 0.
+    slots: Box<[u32; SLOTS]>,
+}
 
 impl Default for Table {
-    #[allow(clippy::large_stack_arrays)] // 32 KB, once for each thread
+    #[allow(clippy::large_stack_arrays)] // some hundred KB, once for each thread
     fn default() -> Self {
-        Self(Box::new([0; SLOTS]))
+        Self {
+            pairs: Box::new([0; PAIRS]),
+            known: Vec::with_capacity(FULL as usize),
+            slots: Box::new([0; SLOTS]),
+        }
     }
 }
 
 /// Codes as bytes.
 struct Bits {
     out: Vec<u8>,
+    /// Whole bytes so far.
+    bytes: usize,
+    /// What comes after these, most significant bits first, and how many bits of it count.
     buffer: u64,
     count: u32,
 }
 
 impl Bits {
-    #[inline]
+    /// Room for the codes of so many bytes.
+    fn new(bytes: usize) -> Self {
+        // No byte takes more than a code of 12 bits, and the table is emptied after some thousand codes.
+        Self { out: vec![0; bytes + bytes / 2 + bytes / 1024 + 32], bytes: 0, buffer: 0, count: 0 }
+    }
+
+    #[inline(always)]
     fn put(&mut self, code: u32, width: u32) {
-        self.buffer = self.buffer << width | u64::from(code);
+        self.buffer |= (u64::from(code) << (64 - width)) >> self.count;
         self.count += width;
-        if self.count >= 32 {
-            self.count -= 32;
-            self.out.extend_from_slice(&((self.buffer >> self.count) as u32).to_be_bytes());
+        // All eight bytes, since to ask how many are full takes longer; the next ones go over those that are not.
+        if let Some(place) = self.out.get_mut(self.bytes..self.bytes + 8) {
+            place.copy_from_slice(&self.buffer.to_be_bytes());
         }
+        let full = self.count / 8;
+        self.bytes += full as usize;
+        self.buffer <<= full * 8;
+        self.count %= 8;
     }
 
     /// The bytes of all codes.
     fn finish(mut self) -> Vec<u8> {
-        self.put(0, (8 - self.count % 8) % 8);
-        while self.count > 0 {
-            self.count -= 8;
-            self.out.push((self.buffer >> self.count) as u8);
-        }
+        self.out.truncate(self.bytes + usize::from(self.count > 0));
         self.out
+    }
+}
+
+/// The next code and its width.
+struct Codes {
+    next: u32,
+    width: u32,
+}
+
+impl Codes {
+    const START: Self = Self { next: FIRST, width: NARROW };
+
+    /// Goes on to the next code; whether that fills the table.
+    #[inline(always)]
+    fn advance(&mut self) -> bool {
+        self.next += 1;
+        self.width += self.next >> self.width;
+        self.next == FULL
     }
 }
 
 impl Table {
     /// Where a string stands, or the slot that it would have.
-    #[inline]
+    #[inline(always)]
     fn find(&self, key: u32) -> (usize, u32) {
         // The golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
         let mut at = (key.wrapping_mul(2_654_435_769) >> (32 - SLOT_BITS)) as usize;
         loop {
-            let slot = self.0[at % SLOTS];
+            let slot = self.slots[at % SLOTS];
             if slot == 0 || slot >> 12 == key {
                 return (at % SLOTS, slot & 4095);
             }
@@ -71,46 +117,57 @@ impl Table {
         }
     }
 
-    /// Packs bytes.
-    pub fn pack(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut bits = Bits { out: Vec::with_capacity(bytes.len()), buffer: 0, count: 0 };
-        let (mut next, mut width) = (FIRST, NARROW);
-        self.0.fill(0);
-        bits.put(CLEAR, width);
-        let Some((first, rest)) = bytes.split_first() else {
-            bits.put(END, width);
-            return bits.finish();
-        };
-        let mut string = u32::from(*first);
-        for byte in rest {
+    fn clear(&mut self) {
+        self.slots.fill(0);
+        for pair in self.known.drain(..) {
+            self.pairs[usize::from(pair)] = 0;
+        }
+    }
+
+    /// Takes the longest string that has a code from the front of some bytes and gives the code. The string that is one byte
+    /// longer gets the code `next`.
+    #[inline(always)]
+    fn take(&mut self, first: u8, bytes: &mut &[u8], next: u32) -> u32 {
+        let Some((second, mut rest)) = bytes.split_first() else { return first.into() };
+        let pair = u16::from_be_bytes([first, *second]);
+        let code = self.pairs[usize::from(pair)];
+        if code == 0 {
+            self.pairs[usize::from(pair)] = next as u16;
+            self.known.push(pair);
+            return first.into();
+        }
+        let mut string = u32::from(code);
+        while let Some((byte, after)) = rest.split_first() {
             let key = string << 8 | u32::from(*byte);
             let (slot, code) = self.find(key);
-            if code > 0 {
-                string = code;
-                continue;
+            if code == 0 {
+                self.slots[slot] = key << 12 | next;
+                break;
             }
-            bits.put(string, width);
-            self.0[slot] = key << 12 | next;
-            string = u32::from(*byte);
-            next += 1;
-            if next == FULL {
-                bits.put(CLEAR, width);
-                self.0.fill(0);
-                (next, width) = (FIRST, NARROW);
-            } else if next >> width > 0 {
-                width += 1;
+            (string, rest) = (code, after);
+        }
+        *bytes = rest;
+        string
+    }
+
+    /// Packs bytes.
+    pub fn pack(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        let mut bits = Bits::new(bytes.len());
+        let mut codes = Codes::START;
+        self.clear();
+        bits.put(CLEAR, codes.width);
+        while let Some((first, rest)) = bytes.split_first() {
+            bytes = rest;
+            let code = self.take(*first, &mut bytes, codes.next);
+            bits.put(code, codes.width);
+            // Readers add an entry for the last code, too.
+            if codes.advance() {
+                bits.put(CLEAR, codes.width);
+                self.clear();
+                codes = Codes::START;
             }
         }
-        bits.put(string, width);
-        // Readers add an entry for the last code, too.
-        next += 1;
-        if next == FULL {
-            bits.put(CLEAR, width);
-            width = NARROW;
-        } else if next >> width > 0 {
-            width += 1;
-        }
-        bits.put(END, width);
+        bits.put(END, codes.width);
         bits.finish()
     }
 }
