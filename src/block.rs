@@ -39,6 +39,38 @@ impl SampleType {
         }
     }
 
+    /// All of them; where several hold some values, the one to choose comes first.
+    pub const ALL: [Self; 8] =
+        [Self::U8, Self::I8, Self::U16, Self::I16, Self::U32, Self::I32, Self::F32, Self::F64];
+
+    /// GDAL's name.
+    pub const fn gdal_name(self) -> &'static str {
+        match self {
+            Self::U8 => "Byte",
+            Self::I8 => "Int8",
+            Self::U16 => "UInt16",
+            Self::I16 => "Int16",
+            Self::U32 => "UInt32",
+            Self::I32 => "Int32",
+            Self::F32 => "Float32",
+            Self::F64 => "Float64",
+        }
+    }
+
+    /// The smallest type that holds all values of both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        use SampleType::{F32, F64, I8, I16, I32, U8, U16, U32};
+        let holds = |t: Self, v: Self| match (t, v) {
+            _ if t == v => true,
+            (F64, _) | (F32 | I32, U8 | I8 | U16 | I16) | (U32, U8 | U16) | (I16, U8 | I8) | (U16, U8) => {
+                true
+            }
+            _ => false,
+        };
+        Self::ALL.into_iter().find(|t| holds(*t, self) && holds(*t, other)).unwrap_or(F64)
+    }
+
     /// The name users know from numpy and rasterio.
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,20 +91,10 @@ impl std::str::FromStr for SampleType {
 
     /// The names of GDAL (`Byte`, `UInt16`, …) and of numpy, in any case.
     fn from_str(text: &str) -> Result<Self, String> {
-        Ok(match text.to_ascii_lowercase().as_str() {
-            "byte" | "uint8" => Self::U8,
-            "int8" => Self::I8,
-            "uint16" => Self::U16,
-            "int16" => Self::I16,
-            "uint32" => Self::U32,
-            "int32" => Self::I32,
-            "float32" => Self::F32,
-            "float64" => Self::F64,
-            _ => {
-                return Err(
-                    "known are Byte, Int8, UInt16, Int16, UInt32, Int32, Float32 and Float64".to_owned()
-                );
-            }
+        let named = |t: &Self| [t.gdal_name(), t.name()].iter().any(|name| name.eq_ignore_ascii_case(text));
+        Self::ALL.into_iter().find(named).ok_or_else(|| {
+            let names = Self::ALL.map(Self::gdal_name).join(", ");
+            format!("unknown type '{text}'; known are {names}")
         })
     }
 }
@@ -407,6 +429,37 @@ fn offset(window: &Window, x: i64, y: i64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_common_type_holds_what_each_holds() {
+        use SampleType::{F32, F64, I8, I16, I32, U8, U16, U32};
+        for (a, b, both) in [
+            (U8, U8, U8),
+            (U8, U16, U16),
+            (I8, U8, I16),
+            (I16, U8, I16),
+            (I16, U16, I32),
+            (U16, U32, U32),
+            (U32, I16, F64),
+            (I32, U16, I32),
+            (F32, U16, F32),
+            (F32, I32, F64),
+            (F64, U8, F64),
+        ] {
+            assert_eq!((a.union(b), b.union(a)), (both, both), "{a:?} and {b:?}");
+        }
+    }
+
+    #[test]
+    fn types_have_the_names_of_gdal_and_numpy() {
+        assert_eq!("float32".parse(), Ok(SampleType::F32));
+        assert_eq!("BYTE".parse(), Ok(SampleType::U8));
+        assert_eq!("uint8".parse(), Ok(SampleType::U8));
+        assert!("Int64".parse::<SampleType>().is_err_and(|e| e.contains("Int32")));
+        assert!(
+            SampleType::ALL.iter().all(|t| t.gdal_name().parse() == Ok(*t) && t.name().parse() == Ok(*t))
+        );
+    }
 
     #[test]
     fn interleaved_arrays_have_bands_next_to_each_other() {

@@ -42,12 +42,14 @@
 //! Paths travel between threads, dataset handles do not: a [`raster::Source`] or an open sink that is handed to
 //! another thread does not compile.
 
+pub(crate) mod assemble;
 #[macro_use]
 pub mod block;
 pub mod colormap;
 pub mod encode;
 pub mod error;
 pub mod expr;
+pub(crate) mod flush;
 pub mod grid;
 pub mod job;
 pub mod op;

@@ -9,16 +9,17 @@
 //! All numbers are little-endian. The hash of the whole file is known when it is complete, without reading it again; each piece has
 //! one of its own, so that whoever copies it need not read it twice either.
 
-use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::block::take;
 use crate::error::{Error, Result};
+use crate::flush::Flusher;
 
 const MAGIC: [u8; 8] = *b"TLSHARD1";
 
@@ -71,6 +72,8 @@ pub struct Sealed {
 pub struct ParcelWriter {
     path: PathBuf,
     file: File,
+    /// Brings it to the disk while more is handed in, from the first full buffer on.
+    flusher: Option<Flusher>,
     /// Bytes that were handed in.
     end: u64,
     gathered: Vec<u8>,
@@ -87,7 +90,8 @@ impl ParcelWriter {
         let created = OpenOptions::new().write(true).create_new(true).open(path);
         let file = created.map_err(|e| Error::output(path, format!("cannot be created: {e}")))?;
         let (gathered, whole) = (Vec::with_capacity(BUFFER), Box::new(Xxh3::new()));
-        Ok(Self { path: path.to_owned(), file, end: 0, gathered, whole, pieces: Vec::new() })
+        let path = path.to_owned();
+        Ok(Self { path, file, flusher: None, end: 0, gathered, whole, pieces: Vec::new() })
     }
 
     /// Appends a piece.
@@ -137,7 +141,8 @@ impl ParcelWriter {
         }
         self.put(&index)?;
         self.flush()?;
-        self.file.sync_all().map_err(|e| self.unwritten(&e))?;
+        let flushed = self.flusher.take().map_or(Ok(()), Flusher::finish);
+        flushed.and_then(|()| self.file.sync_all()).map_err(|e| self.unwritten(&e))?;
         Ok(Sealed { bytes: self.end, hash: self.whole.digest128(), pieces: self.pieces.len() as u64 })
     }
 
@@ -150,6 +155,12 @@ impl ParcelWriter {
 
     fn flush(&mut self) -> Result<()> {
         self.file.write_all(&self.gathered).map_err(|e| self.unwritten(&e))?;
+        if self.flusher.is_none() {
+            self.flusher = Flusher::of_file(&self.file);
+        }
+        if let Some(flusher) = &mut self.flusher {
+            flusher.add(self.gathered.len() as u64);
+        }
         self.gathered.clear();
         Ok(())
     }
@@ -224,7 +235,10 @@ impl Parcel {
         let shelf = Shelf::default();
         let number = shelf.put(&self.path);
         let mut bytes = Vec::new();
-        self.pieces.iter().try_for_each(|piece| shelf.read(number, piece, &mut bytes))
+        self.pieces.iter().try_for_each(|piece| {
+            bytes.resize(piece.bytes(), 0);
+            shelf.read(number, piece, &mut bytes)
+        })
     }
 }
 
@@ -244,46 +258,59 @@ pub fn damaged(path: &Path) -> Error {
     Error::output(path, "is damaged: remove its folder and make this shard anew")
 }
 
-/// Files that pieces are read from, however many; some of them are open. It stays on one thread.
+/// Files that pieces are read from, however many; some of them are open. Any thread may read.
 #[derive(Default)]
-pub struct Shelf(RefCell<Open>);
+pub struct Shelf(Mutex<Open>);
 
 #[derive(Default)]
 struct Open {
     paths: Vec<PathBuf>,
     /// Those that are open; the one used last stands last.
-    open: Vec<(usize, File)>,
+    open: Vec<(usize, Arc<File>)>,
 }
 
 impl Shelf {
     /// Adds a file, and says by which number it is read.
     pub fn put(&self, path: &Path) -> usize {
-        let paths = &mut self.0.borrow_mut().paths;
+        let paths = &mut self.lock().paths;
         paths.push(path.to_owned());
         paths.len() - 1
     }
 
-    /// Reads a piece of a file.
+    /// Reads a piece of a file; `bytes` are as many as it has.
     ///
     /// # Errors
     /// [`Error::Output`] when it cannot be read, or is not what was written.
-    pub fn read(&self, number: usize, piece: &Piece, bytes: &mut Vec<u8>) -> Result<()> {
-        let Open { paths, open } = &mut *self.0.borrow_mut();
-        let path = paths.get(number).ok_or_else(|| Error::Internal("no such file".to_owned()))?;
-        let unread = |e: std::io::Error| Error::output(path, format!("cannot be read: {e}"));
+    pub fn read(&self, number: usize, piece: &Piece, bytes: &mut [u8]) -> Result<()> {
+        let file = self.opened(number)?;
+        let read = file.read_exact_at(bytes, piece.offset);
+        read.map_err(|e| Error::output(self.path(number), format!("cannot be read: {e}")))?;
+        if xxh3_64(bytes) == piece.hash { Ok(()) } else { Err(damaged(&self.path(number))) }
+    }
+
+    /// A file, which is opened if it is not.
+    fn opened(&self, number: usize) -> Result<Arc<File>> {
+        let Open { paths, open } = &mut *self.lock();
         if let Some(at) = open.iter().rposition(|(n, _)| *n == number) {
             open[at..].rotate_left(1);
         } else {
+            let path = paths.get(number).ok_or_else(|| Error::Internal("no such file".to_owned()))?;
+            let file = File::open(path).map_err(|e| Error::output(path, format!("cannot be read: {e}")))?;
             if open.len() >= OPEN {
                 open.remove(0);
             }
-            open.push((number, File::open(path).map_err(unread)?));
+            open.push((number, Arc::new(file)));
         }
-        bytes.resize(piece.bytes(), 0);
-        if let Some((_, file)) = open.last() {
-            file.read_exact_at(bytes, piece.offset).map_err(unread)?;
-        }
-        if xxh3_64(bytes) == piece.hash { Ok(()) } else { Err(damaged(path)) }
+        let last = open.last().map(|(_, file)| Arc::clone(file));
+        last.ok_or_else(|| Error::Internal("no file is open".to_owned()))
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        self.lock().paths.get(number).cloned().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -314,9 +341,9 @@ mod tests {
         let shelf = Shelf::default();
         let numbers: Vec<usize> = (0..OPEN + 3).map(|_| shelf.put(&path)).collect();
         for number in numbers.iter().chain(&numbers) {
-            let mut bytes = Vec::new();
+            let mut bytes = [0; 7];
             shelf.read(*number, &parcel.pieces()[0], &mut bytes).expect("read");
-            assert_eq!(bytes, b"oddmask");
+            assert_eq!(bytes, *b"oddmask");
         }
     }
 

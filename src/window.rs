@@ -39,7 +39,30 @@ pub struct Window {
     pub height: usize,
 }
 
+impl Size {
+    /// Windows of a size that cover a raster of this one, row by row, cut off at its edges.
+    pub fn windows(self, window: Self) -> Vec<Window> {
+        let (width, height) = (window.width.max(1), window.height.max(1));
+        let at = move |x: usize, y: usize| Window::new(x as i64, y as i64, width, height);
+        let rows = (0..self.height).step_by(height);
+        rows.flat_map(|y| (0..self.width).step_by(width).map(move |x| at(x, y)))
+            .map(|w| w.intersection(&self.window()))
+            .collect()
+    }
+}
+
 impl Window {
+    /// Whether it is made of whole blocks of a raster, which are cut off at the raster's edges.
+    pub fn is_made_of(&self, block: Size, raster: Size) -> bool {
+        let edge = |at: i64, block: usize, end: usize| {
+            at as usize == end || (at as usize).is_multiple_of(block.max(1))
+        };
+        edge(self.x, block.width, raster.width)
+            && edge(self.right(), block.width, raster.width)
+            && edge(self.y, block.height, raster.height)
+            && edge(self.bottom(), block.height, raster.height)
+    }
+
     /// A window of `width` × `height` pixels with its upper left pixel at (`x`, `y`).
     pub const fn new(x: i64, y: i64, width: usize, height: usize) -> Self {
         Self { x, y, width, height }
@@ -135,6 +158,22 @@ impl std::fmt::Display for Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_blocks_end_where_the_raster_does() {
+        let (block, raster) = (Size::new(512, 512), Size::new(1300, 700));
+        assert!(Window::new(512, 0, 788, 512).is_made_of(block, raster));
+        assert!(Window::new(0, 512, 1024, 188).is_made_of(block, raster));
+        assert!(!Window::new(256, 0, 256, 512).is_made_of(block, raster));
+        assert!(!Window::new(0, 0, 512, 400).is_made_of(block, raster));
+    }
+
+    #[test]
+    fn windows_cover_a_raster_once() {
+        let all = Size::new(130, 70).windows(Size::new(64, 64));
+        assert_eq!((all.len(), all[5]), (6, Window::new(128, 64, 2, 6)));
+        assert_eq!(all.iter().map(Window::area).sum::<usize>(), 130 * 70);
+    }
 
     #[test]
     fn windows_that_do_not_meet_have_an_empty_intersection() {

@@ -66,6 +66,9 @@ struct Args {
 /// A program and its command line, in which `IN` and `OUT` stand for the files. tileloom comes first.
 type Line = (&'static str, String);
 
+/// The normalised difference as `rio calc` wants it, which has blanks.
+const RIO_NDVI: &str = "(/ (- (* 1.0 (read 1 4)) (read 1 1)) (+ (* 1.0 (read 1 4)) (read 1 1)))";
+
 /// The program that a variable of the environment names, or one on the path.
 fn named(variable: &str, name: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| name.to_owned())
@@ -109,6 +112,8 @@ impl Job {
     fn lines(self) -> Vec<Line> {
         let gdal = named("TILELOOM_GDAL", "gdal");
         let rio = named("TILELOOM_RIO", "rio");
+        let python = named("TILELOOM_PYTHON", "python3");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/rasters/ndvi.py");
         let ndvi = |compress: &str| {
             let options = tiles(compress);
             let predictor = if compress == "NONE" { "" } else { " --co PREDICTOR=3" };
@@ -128,6 +133,13 @@ impl Job {
                         "gdal_calc.py --quiet -A IN --A_band=4 -B IN --B_band=1 --calc=(A*1.0-B)/(A*1.0+B) --type=Float32 {options}{predictor} --outfile OUT"
                     ),
                 ),
+                (
+                    "`rio calc`",
+                    format!("{rio} calc FORMULA IN OUT --dtype float32 {}", options.clone() + predictor)
+                        .replace("=YES", "=true"),
+                ),
+                ("rio-mucho", format!("{python} {script} mucho {compress} IN OUT")),
+                ("rioxarray, dask", format!("{python} {script} dask {compress} IN OUT")),
             ]
         };
         let deflate = "--co COMPRESS=DEFLATE --co PREDICTOR=2 --co TILED=YES --co BLOCKXSIZE=512 --co BLOCKYSIZE=512 \
@@ -254,10 +266,15 @@ fn once((_, line): &Line, raster: &Path, scratch: &Path) -> Result<(Usage, u64)>
         "IN" => input.to_owned(),
         "OUT" => made.to_owned(),
         "A=IN" => format!("A={input}"),
+        "FORMULA" => RIO_NDVI.to_owned(),
         word => word.to_owned(),
     });
+    // What one that failed has left.
+    let _ = fs::remove_file(&output);
     let usage = measure::run(&[words.collect::<Vec<_>>()], scratch)?;
     let bytes = fs::metadata(&output)?.len();
+    // Some leave statistics beside it.
+    let _ = fs::remove_file(scratch.join("out.tif.aux.xml"));
     fs::remove_file(&output)?;
     Ok((usage, bytes))
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use tileloom::block::SampleType;
 use tileloom::expr::{FUNCTIONS, check_name};
-use tileloom::job::calc::output::{gdal_name, type_of_name};
+use tileloom::job::calc::output::gdal_name;
 use tileloom::job::calc::{
     Budget, CalcInput, CalcJob, Nodata, NodataPolicy, OverviewChoice, Plan, Report, dry_run, run as run_job,
 };
@@ -19,6 +19,7 @@ use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
 use tileloom::{Error, Result};
 
+use super::cog;
 use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
 use super::parse;
@@ -39,6 +40,7 @@ Examples:
   tileloom calc dem.tif classes.tif --expr 'where(A < 500, 1, where(A < 1500, 2, 3))'
   tileloom calc s2.tif both.tif --expr 'ndvi=(A[4]-A[3])/(A[4]+A[3])' --expr 'green=ndvi > 0.4' --ot Float32
   tileloom calc dem.tif slice.tif --expr 'lat > 48 ? A : nodata'
+  tileloom calc s2.tif ndvi.tif --expr '(A[4] - A[3]) / (A[4] + A[3])' --cog --co COMPRESS=ZSTD
   tileloom calc dem.tif shade.tif --op 'hillshade(z=2, shading=multidirectional)'
   tileloom calc s2.tif green.tif --op 'ndvi(nir=8, red=4)' --op 'focal(median, 5)' --op 'rescale(-1, 1, 0, 255)' --ot Byte";
 
@@ -93,7 +95,7 @@ pub struct CalcArgs {
     unscale: bool,
     /// Type of the samples: Byte, Int8, UInt16, Int16, UInt32, Int32, Float32, Float64 [default: an integer type that holds all
     /// results where they are integers, else Float32; Float64 where an input has it or 32-bit integers].
-    #[arg(long, visible_alias = "type", alias = "output-data-type", value_name = "TYPE", value_parser = type_of_name)]
+    #[arg(long, visible_alias = "type", alias = "output-data-type", value_name = "TYPE")]
     ot: Option<SampleType>,
     /// The value of pixels without data; none declares none [default: nan, or a limit of an integer type, where pixels may be
     /// without data].
@@ -121,15 +123,18 @@ pub struct CalcArgs {
         default_value = "GTiff"
     )]
     format: String,
-    /// Creation option of the format; may be repeated.
+    /// Make a cloud-optimised GeoTIFF in the same pass, with overviews: the same as -f COG.
+    #[arg(long)]
+    cog: bool,
+    /// Creation option of the format, of a COG those that `tileloom cog --help` lists; may be repeated.
     #[arg(long = "co", alias = "creation-option", value_name = "KEY=VALUE")]
     creation_options: Vec<String>,
-    /// Add overviews, each half the size of the one before, down to 256 pixels.
+    /// Add overviews, each half the size of the one before, down to 256 pixels. A COG has them anyway.
     #[arg(long)]
     overviews: bool,
     /// How overviews are made: nearest, bilinear, cubic, cubicspline, lanczos, average, mode [default: average of numbers, nearest
-    /// of truth values and integers].
-    #[arg(long, value_name = "METHOD", requires = "overviews")]
+    /// of truth values and integers; in a COG average, mode for palettes].
+    #[arg(long, value_name = "METHOD")]
     overview_resampling: Option<Resampling>,
     /// Metadata item of the output; may be repeated.
     #[arg(long = "mo", alias = "metadata", value_name = "KEY=VALUE", value_parser = item)]
@@ -289,7 +294,8 @@ impl CalcArgs {
         job.policy = if self.hide_nodata { NodataPolicy::Ignore } else { self.nodata_policy };
         job.nodata = self.nodata.unwrap_or_default();
         job.sample_type = self.ot;
-        job.driver.clone_from(&self.format);
+        job.driver = cog::driver(self.cog, &self.format)?;
+        cog::check_overviews(self.overview_resampling, self.overviews, &job.driver)?;
         job.creation_options.clone_from(&self.creation_options);
         job.overviews = match self.overview_resampling {
             Some(method) => OverviewChoice::By(method),
@@ -301,6 +307,8 @@ impl CalcArgs {
         job.statistics = self.statistics;
         job.strict = self.strict;
         job.window = self.window_size;
+        let asked = cog::asked_threads(&job.driver, &job.creation_options)?;
+        job.threads = asked.unwrap_or(job.threads);
         self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;
         job.validate()?;
         Ok(job)
@@ -480,6 +488,7 @@ fn text(report: &Report, stats: bool) -> String {
         nodata_text(report.nodata),
         size(report.bytes)
     );
+    cog::stored(&mut t, report.cog.as_ref());
     let area = (width * height).max(1) as f64;
     for (number, band) in report.bands.iter().enumerate().filter(|(_, band)| band.missing > 0) {
         let name = band.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));

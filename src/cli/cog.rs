@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tileloom::job::calc::output::gdal_name;
-use tileloom::job::cog::{Budget, CogJob, Nodata, Plan, Report, dry_run, run as run_job};
+use tileloom::job::calc::output::{COG, gdal_name};
+use tileloom::job::cog::{Budget, CogJob, CogOptions, Nodata, Plan, Report, Stored, dry_run, run as run_job};
 use tileloom::pipeline::Monitor;
 use tileloom::raster::{SourceSpec, inputs};
 use tileloom::resampling::Resampling;
@@ -114,6 +114,44 @@ pub struct CogArgs {
     pub(super) common: CommonArgs,
 }
 
+/// The format of an output, which a flag can ask to be a COG.
+pub(super) fn driver(cog: bool, format: &str) -> Result<String> {
+    match ["GTiff", COG].iter().any(|name| name.eq_ignore_ascii_case(format)) {
+        _ if format.eq_ignore_ascii_case(COG) => Ok(COG.to_owned()),
+        _ if !cog => Ok(format.to_owned()),
+        true => Ok(COG.to_owned()),
+        false => Err(Error::Usage(format!("--cog and -f {format}: a COG is a GeoTIFF; drop one of them"))),
+    }
+}
+
+/// The threads that creation options of a COG ask for.
+pub(super) fn asked_threads(driver: &str, creation_options: &[String]) -> Result<Option<usize>> {
+    if driver == COG { CogOptions::new(creation_options).map(|options| options.threads) } else { Ok(None) }
+}
+
+/// Refuses a way to make overviews where there are to be none.
+pub(super) fn check_overviews(method: Option<Resampling>, overviews: bool, driver: &str) -> Result<()> {
+    match method {
+        Some(method) if !overviews && driver != COG => Err(Error::Usage(format!(
+            "--overview-resampling {method}: there are to be no overviews; --overviews or --cog asks for them"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Says how a COG is stored.
+pub(super) fn stored(t: &mut String, cog: Option<&Stored>) {
+    let Some(cog) = cog else { return };
+    overviews(t, &cog.overviews, cog.overview_resampling);
+    left_out(t, cog.empty, cog.blocks);
+}
+
+fn left_out(t: &mut String, empty: u64, blocks: u64) {
+    if empty > 0 {
+        let _ = writeln!(t, "{empty} of {} blocks left out, as they hold no data", empty + blocks);
+    }
+}
+
 fn nodata(text: &str) -> Result<Nodata, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "none" | "no" => Ok(Nodata::None),
@@ -160,7 +198,7 @@ impl CogArgs {
         job.bands.clone_from(&self.bidx);
         job.nodata = self.nodata.unwrap_or_default();
         job.add_mask = self.add_mask;
-        let asked = tileloom::job::cog::CogOptions::new(&job.creation_options)?.threads;
+        let asked = CogOptions::new(&job.creation_options)?.threads;
         job.threads = asked.unwrap_or(job.threads);
         self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;
         job.validate()?;
@@ -300,14 +338,7 @@ fn text(report: &Report, stats: bool) -> String {
         size(report.bytes)
     );
     overviews(&mut t, &report.overviews, report.overview_resampling);
-    if report.empty > 0 {
-        let _ = writeln!(
-            t,
-            "{} of {} blocks left out, as they hold no data",
-            report.empty,
-            report.empty + report.blocks
-        );
-    }
+    left_out(&mut t, report.empty, report.blocks);
     told(&mut t, &report.guesses, &[]);
     let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
     if stats {

@@ -216,6 +216,7 @@ impl TileArgs {
             a_ullr,
             src_nodata: src_nodata.clone(),
             on_error: on_error.clone(),
+            ..SourceSpec::default()
         };
         let target =
             Target { path: output.clone(), overwrite: self.overwrite, tmp_dir: self.tmp_dir.clone() };

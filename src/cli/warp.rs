@@ -8,7 +8,7 @@ use serde::Serialize;
 use tileloom::block::SampleType;
 use tileloom::grid::Bounds;
 use tileloom::job::calc::Nodata;
-use tileloom::job::calc::output::{gdal_name, type_of_name};
+use tileloom::job::calc::output::{COG, gdal_name};
 use tileloom::job::warp::{
     Budget, GridRequest, Overlap, OverviewUse, Plan, Region, Report, WarpJob, dry_run, run as run_job,
 };
@@ -20,6 +20,7 @@ use tileloom::sink::Target;
 use tileloom::{Error, Result};
 
 use super::calc::{item, nodata};
+use super::cog;
 use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
 use super::progress::Progress;
@@ -32,6 +33,7 @@ gdalwarp's own spellings are understood: -s_srs, -t_srs, -tr, -te, -te_srs, -ts,
 
 Examples:
   tileloom warp utm.tif web.tif -t_srs EPSG:3857 -r bilinear --co COMPRESS=DEFLATE
+  tileloom warp utm.tif web.tif -t_srs EPSG:3857 -r cubic --cog --co COMPRESS=JPEG
   tileloom warp north.tif south.tif mosaic.tif -tr 10 10 -tap -r cubic
   tileloom warp scene.tif part.tif -te 500000 5400000 510000 5410000 -te_srs EPSG:32633
   tileloom warp landcover.tif on-the-grid.tif --like scene.tif -r mode
@@ -104,7 +106,7 @@ pub struct WarpArgs {
     #[arg(short, long, visible_alias = "band", value_name = "N", value_delimiter = ',')]
     bands: Vec<usize>,
     /// Type of the samples: Byte, Int8, UInt16, Int16, UInt32, Int32, Float32, Float64 [default: what holds all inputs'].
-    #[arg(long, visible_alias = "type", value_name = "TYPE", value_parser = type_of_name)]
+    #[arg(long, visible_alias = "type", value_name = "TYPE")]
     ot: Option<SampleType>,
     /// The value of the inputs' pixels without data, instead of the declared ones; none for none.
     #[arg(long, value_name = "VALUE|none", value_parser = parse::nodata, allow_hyphen_values = true)]
@@ -118,14 +120,17 @@ pub struct WarpArgs {
     /// Format of the output, by GDAL's name.
     #[arg(short, long, visible_alias = "of", value_name = "FORMAT", default_value = "GTiff")]
     format: String,
-    /// Creation option of the format; may be repeated.
+    /// Make a cloud-optimised GeoTIFF in the same pass, with overviews: the same as -f COG.
+    #[arg(long)]
+    cog: bool,
+    /// Creation option of the format, of a COG those that `tileloom cog --help` lists; may be repeated.
     #[arg(long = "co", alias = "creation-option", value_name = "KEY=VALUE")]
     creation_options: Vec<String>,
-    /// Add overviews, each half the size of the one before, down to 256 pixels.
+    /// Add overviews, each half the size of the one before, down to 256 pixels. A COG has them anyway.
     #[arg(long)]
     overviews: bool,
-    /// How overviews are made [default: as the output, but average where that is nearest; mode for colour tables].
-    #[arg(long, value_name = "METHOD", requires = "overviews")]
+    /// How overviews are made [default: as the output, but average where that is nearest; in a COG average, mode for colour tables].
+    #[arg(long, value_name = "METHOD")]
     overview_resampling: Option<Resampling>,
     /// Metadata item of the output; may be repeated.
     #[arg(long = "mo", alias = "metadata", value_name = "KEY=VALUE", value_parser = item)]
@@ -205,13 +210,18 @@ impl WarpArgs {
         job.sample_type = self.ot;
         job.nodata = self.dst_nodata.unwrap_or_default();
         job.add_alpha = self.add_alpha;
-        job.driver.clone_from(&self.format);
+        job.driver = cog::driver(self.cog, &self.format)?;
+        cog::check_overviews(self.overview_resampling, self.overviews, &job.driver)?;
         job.creation_options.clone_from(&self.creation_options);
         let own = if self.resampling == Resampling::Nearest { Resampling::Average } else { self.resampling };
-        job.overviews = self.overviews.then(|| self.overview_resampling.unwrap_or(own));
+        // A COG chooses for itself.
+        let added = self.overviews && job.driver != COG;
+        job.overviews = self.overview_resampling.or(added.then_some(own));
         job.metadata.clone_from(&self.metadata);
         job.carry_metadata = !self.nomd;
         job.window = self.window_size;
+        let asked = cog::asked_threads(&job.driver, &job.creation_options)?;
+        job.threads = asked.unwrap_or(job.threads);
         self.machine.apply(&mut job.threads, &mut job.readers, &mut job.memory)?;
         job.validate()?;
         Ok(job)
@@ -406,6 +416,7 @@ fn text(report: &Report, stats: bool) -> String {
         size(report.bytes)
     );
     let _ = writeln!(t, "{}", place_text(report.crs.as_deref(), report.geotransform, report.size));
+    cog::stored(&mut t, report.cog.as_ref());
     if report.missing > 0 {
         let share = report.missing as f64 / (width * height).max(1) as f64 * 100.0;
         let _ = writeln!(t, "{} pixels without data ({share:.2} %)", report.missing);

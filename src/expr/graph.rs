@@ -314,6 +314,18 @@ impl Graph {
         self.add(value)
     }
 
+    /// The band whose value a value is wherever it is not missing.
+    pub fn shows(&self, id: Id) -> Option<usize> {
+        let missing = |id: Id| self.constant(id).is_some_and(f64::is_nan);
+        match self.get(id).op {
+            Op::Load(slot) => Some(slot),
+            Op::Select(_, yes, no) if missing(no) => self.shows(yes),
+            Op::Select(_, yes, no) if missing(yes) => self.shows(no),
+            Op::Select(_, yes, no) => self.shows(yes).filter(|slot| self.shows(no) == Some(*slot)),
+            _ => None,
+        }
+    }
+
     /// The values that some need, themselves included, in the order of their numbers.
     pub fn needed(&self, ids: &[Id]) -> Vec<Id> {
         let mut needs = vec![false; self.values.len()];

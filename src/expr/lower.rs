@@ -117,6 +117,11 @@ impl<'a> Lowerer<'a> {
         self.graph.deliberate(id)
     }
 
+    /// The band, by the positions of its input and its own, whose value a value is wherever it is not missing.
+    pub fn shows(&self, id: Id) -> Option<(usize, usize)> {
+        self.graph.shows(id).and_then(|slot| self.slots.get(slot).copied())
+    }
+
     pub fn finish(self) -> (Graph, Vec<(usize, usize)>) {
         (self.graph, self.slots)
     }

@@ -192,6 +192,11 @@ impl<'a> Builder<'a> {
         (value.kind, value.range, value.may_miss)
     }
 
+    /// The band, by the positions of its input and its own, whose value a value is wherever it is not missing.
+    pub fn shows(&self, value: &Value) -> Option<(usize, usize)> {
+        self.lowerer.shows(value.id)
+    }
+
     /// The program that computes some of the values.
     pub fn finish(mut self, outputs: &[Value]) -> Program {
         let deliberate: Vec<Option<Id>> = outputs.iter().map(|o| self.lowerer.deliberate(o.id)).collect();

@@ -1,6 +1,7 @@
 //! What tileloom can do, one folder per command: a job that is valid by construction, its plan, and how it is
 //! woven from readers, pool and writer.
 
+mod apart;
 pub mod calc;
 pub mod check;
 pub mod cog;

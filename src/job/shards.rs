@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 use crate::job::parts::Made;
+use crate::pipeline::side_by_side;
 use crate::sink::Identity;
 
 /// Changes with the layout of plans and shards.
@@ -29,6 +30,9 @@ const FORMAT: u32 = 1;
 
 /// The name of the marker in a finished shard.
 const MARKER: &str = "done.json";
+
+/// Threads that remove files.
+const REMOVERS: usize = 4;
 
 /// A job that was divided.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -170,12 +174,23 @@ impl ShardPlan {
         Ok(Attempt { plan: self, shard, folder })
     }
 
-    /// Removes the folder of the shards.
+    /// Removes the folder of the shards. To give back the space of large files takes a system long, so several threads do it.
     ///
     /// # Errors
     /// [`Error::Output`] when that fails.
     pub fn clear(&self) -> Result<()> {
         let work = self.work();
+        let below = |folder: &Path| {
+            let entries = fs::read_dir(folder).into_iter().flatten();
+            entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>()
+        };
+        let files: Vec<PathBuf> = below(&work).iter().flat_map(|folder| below(folder)).collect();
+        let remove = |(): &mut (), k: u64| {
+            // What is left is told of below.
+            let _ = files.get(k as usize).map(fs::remove_file);
+            Ok::<(), Error>(())
+        };
+        let _ = side_by_side(REMOVERS, files.len() as u64, || (), remove);
         fs::remove_dir_all(&work).map_err(|e| Error::output(&work, format!("cannot be removed: {e}")))
     }
 }

@@ -12,7 +12,7 @@ mod programs;
 use std::sync::Arc;
 
 use super::call::Call;
-use super::facts::{Facts, Origin};
+use super::facts::Facts;
 use super::formulas::Formula;
 use super::stack::{Real, Stack};
 use super::table::Built;
@@ -24,7 +24,7 @@ use crate::window::{Size, Window};
 use border::bordered;
 use evaluate::evaluate;
 pub(crate) use evaluate::take;
-use programs::{begin, entering, facts_of, follow};
+use programs::{begin, facts_of, follow};
 
 /// Most pixels that a chain may need on each side.
 const WIDEST: usize = 1024;
@@ -115,10 +115,8 @@ impl Chain {
         let mut groups = groups.into_iter();
         let first = groups.next().map(|g| g.formulas).unwrap_or_default();
         let alone = calls.first().is_some_and(|c| c.entry.takes_one_band());
-        let program = begin(scene, &first, alone)?;
+        let (program, origins) = begin(scene, &first, alone)?;
         let places = program.outputs().iter().any(|o| !o.places.is_empty());
-        let entering = scene.expressions.is_empty().then(|| entering(scene, alone)).into_iter().flatten();
-        let origins: Vec<_> = entering.map(|band| Some(Origin { band, exact: true })).collect();
         let mut facts = facts_of(&program, &origins, &first);
         let mut steps = Vec::new();
         for Group { formulas, operation } in groups {
@@ -311,6 +309,21 @@ mod tests {
             chain.program().instructions(),
             plan(&[], &["(A*2-A[2])/(A*2+A[2])"], 3).expect("the same").program().instructions()
         );
+    }
+
+    #[test]
+    fn a_band_that_is_passed_on_is_still_that_band() {
+        let origins = |texts: &[&str], expressions: &[&str]| {
+            let chain = plan(texts, expressions, 3).expect("a chain");
+            chain.outputs().iter().map(|f| f.origin.map(|o| (o.band, o.exact))).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            origins(&[], &["A[2]", "A * 2", "where(A[2] > 9, A, nodata)"]),
+            [Some((1, true)), None, Some((0, true))]
+        );
+        assert_eq!(origins(&[], &["A > 3 ? A[3] : A[3]", "A > 3 ? A[3] : A[2]"]), [Some((2, true)), None]);
+        assert_eq!(origins(&["focal(mean)"], &["A[3]", "A + 1"]), [Some((2, false)), None]);
+        assert_eq!(origins(&["focal(max)"], &[]), [Some((0, true)), Some((1, true)), Some((2, true))]);
     }
 
     #[test]

@@ -16,14 +16,16 @@ pub struct Facts {
     pub may_miss: bool,
     /// The type that its samples were cast to.
     pub sample_type: Option<SampleType>,
-    /// The band of the first input that it still shows, in the same unit; `None` for anything else.
+    /// The band of an input that it still shows, in the same unit; `None` for anything else.
     pub origin: Option<Origin>,
 }
 
-/// A band of the first input that a band still shows.
+/// A band of an input that a band still shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
-    /// Its 0-based number.
+    /// The 0-based number of the input.
+    pub input: usize,
+    /// Its own 0-based number.
     pub band: usize,
     /// Whether all values are ones that the band had, none a mixture of several: numbers of classes mean what they meant.
     pub exact: bool,

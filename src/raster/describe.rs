@@ -4,6 +4,7 @@ use gdal::raster::ColorInterpretation;
 use gdal::{Dataset, Metadata};
 use serde::Serialize;
 
+use super::geokeys::Meaning;
 use super::georef::Georeferencing;
 use super::raw::{self, GDT_INT8};
 use super::reason;
@@ -63,6 +64,9 @@ pub struct BandDescription {
     pub offset: f64,
     /// Unit of the values, if declared; GDAL takes that of GeoTIFF heights from the vertical CRS.
     pub unit: Option<String>,
+    /// Metadata items of the band that do not belong to a format or domain: names and values.
+    #[serde(skip)]
+    pub metadata: Vec<(String, String)>,
 }
 
 /// Which mask a raster carries beside nodata values and alpha.
@@ -126,11 +130,11 @@ fn sizes_as_lists<S: serde::Serializer>(sizes: &[Size], s: S) -> Result<S::Ok, S
 }
 
 impl Description {
-    /// Describes an open dataset.
+    /// Describes an open dataset. What its keys mean does not have to be asked when it is `known`.
     ///
     /// # Errors
     /// The reason, when the dataset has no bands or GDAL cannot say what it is.
-    pub(super) fn of(dataset: &Dataset) -> Result<Self, String> {
+    pub(super) fn of(dataset: &Dataset, known: Option<&Meaning>) -> Result<Self, String> {
         let (width, height) = dataset.raster_size();
         let count = dataset.raster_count();
         if count == 0 {
@@ -153,7 +157,11 @@ impl Description {
                 description: gdal::Metadata::description(&band).ok().filter(|d| !d.is_empty()),
                 scale: band.scale().unwrap_or(1.0),
                 offset: band.offset().unwrap_or(0.0),
-                unit: Some(band.unit()).filter(|u| !u.is_empty()),
+                unit: match known {
+                    Some(known) => known.units.get(index - 1).cloned().flatten(),
+                    None => Some(band.unit()).filter(|u| !u.is_empty()),
+                },
+                metadata: items(&band),
             });
         }
         let first = dataset.rasterband(1).map_err(|e| reason(&e))?;
@@ -167,7 +175,7 @@ impl Description {
             overviews: overviews(dataset, count),
             mask: if per_dataset { MaskKind::PerDataset } else { MaskKind::None },
             palette: palette(&first),
-            georeferencing: Georeferencing::of(dataset),
+            georeferencing: Georeferencing::of(dataset, known),
             bits: first
                 .metadata_item("NBITS", "IMAGE_STRUCTURE")
                 .and_then(|n| n.parse().ok())
@@ -196,15 +204,15 @@ impl Description {
     }
 }
 
-/// Metadata items of a dataset's default domain.
-fn items(dataset: &Dataset) -> Vec<(String, String)> {
+/// Metadata items of the default domain of a dataset or band.
+fn items(of: &impl Metadata) -> Vec<(String, String)> {
     let pair = |item: String| item.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    dataset.metadata_domain("").unwrap_or_default().into_iter().filter_map(pair).collect()
+    of.metadata_domain("").unwrap_or_default().into_iter().filter_map(pair).collect()
 }
 
-/// The metadata items that inputs agree on and that stay true of another raster made from them: none that are computed from
-/// the pixels or tell how the file is stored.
-pub(crate) fn carried<'a>(mut inputs: impl Iterator<Item = &'a Description>) -> Vec<(String, String)> {
+/// The metadata items that inputs, or bands of theirs, agree on and that stay true of what is made from them: none that are computed
+/// from the pixels or tell how the file is stored.
+pub(crate) fn carried<'a>(mut lists: impl Iterator<Item = &'a [(String, String)]>) -> Vec<(String, String)> {
     const OF_THE_FILE: [&str; 6] = [
         "STATISTICS_",
         "OVR_RESAMPLING",
@@ -213,11 +221,11 @@ pub(crate) fn carried<'a>(mut inputs: impl Iterator<Item = &'a Description>) -> 
         "TIFFTAG_MINSAMPLEVALUE",
         "TIFFTAG_MAXSAMPLEVALUE",
     ];
-    let Some(first) = inputs.next() else { return Vec::new() };
-    let mut items = first.metadata.clone();
+    let Some(first) = lists.next() else { return Vec::new() };
+    let mut items = first.to_vec();
     items.retain(|(name, _)| !OF_THE_FILE.iter().any(|start| name.to_ascii_uppercase().starts_with(start)));
-    for other in inputs {
-        let differs = |name: &str, value: &str| other.metadata.iter().any(|(n, v)| n == name && v != value);
+    for other in lists {
+        let differs = |name: &str, value: &str| other.iter().any(|(n, v)| n == name && v != value);
         items.retain(|(name, value)| !differs(name, value));
     }
     items

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::crs::Plane;
 use super::environment::LocalSetting;
 use super::frame::{Affine, Frame, determinant};
+use super::geokeys::Meaning;
 use super::raw::Transformer;
 use super::{SourceSpec, reason};
 use crate::error::Result;
@@ -60,9 +61,12 @@ pub struct VerticalUnit {
 const IDENTITY: [f64; 6] = [0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
 
 impl Georeferencing {
-    /// What an open dataset says.
-    pub(super) fn of(dataset: &Dataset) -> Self {
+    /// What an open dataset says. The CRS of its geotransform does not have to be asked when it is `known`.
+    pub(super) fn of(dataset: &Dataset, known: Option<&Meaning>) -> Self {
         let geotransform = dataset.geo_transform().ok().filter(|g| g != &IDENTITY);
+        if let (Some(_), Some(Meaning { crs, wkt, .. })) = (geotransform, known) {
+            return Self { method: Method::Affine, crs: crs.clone(), wkt: wkt.clone(), geotransform };
+        }
         let mut srs = dataset.spatial_ref().ok();
         let method = if geotransform.is_some() {
             Method::Affine

@@ -149,6 +149,17 @@ impl Packing {
             && edge(window.bottom(), block.height, raster.height)
     }
 
+    /// Bytes that each thread keeps that packs: a block as the predictor leaves it, and the tables of the compressor.
+    pub(crate) fn workspace(&self) -> usize {
+        let bands = if self.planar { 1 } else { self.bands };
+        let tables = match self.compression {
+            Compression::None => 0,
+            Compression::Deflate | Compression::Lzw => 1 << 20,
+            Compression::Zstd => 8 << 20,
+        };
+        self.block.area() * bands * self.sample_type.bytes() + tables
+    }
+
     /// Packs the blocks of a window that is made of whole ones.
     ///
     /// # Errors

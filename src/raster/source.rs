@@ -1,8 +1,11 @@
 //! A raster opened by path, on the thread that reads it.
 
 use std::cell::OnceCell;
+use std::fmt;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use ndarray::Array2;
@@ -12,11 +15,14 @@ use super::chunks::ChunkLayout;
 use super::crs::Plane;
 use super::describe::MaskKind;
 use super::environment::LocalSetting;
+use super::geokeys::GeoKeys;
 use super::losses::{Loss, OnError};
 use super::predictor::Stored;
 use super::validity::{clear_nodata, nodata_as, plane};
 use super::{Description, Georeferencing, Locator, raw, reason, retry};
-use crate::block::{Assembly, Block, Sample, SampleType, Samples, Validity, interleaved_array};
+use crate::block::{
+    Assembly, Block, Sample, SampleType, Samples, Validity, interleaved_array, interleaved_slice,
+};
 use crate::error::{Error, Result};
 use crate::window::{Size, Window};
 
@@ -28,7 +34,7 @@ const SERVED: [&str; 9] =
     ["/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsiadls", "/vsioss", "/vsiswift", "/vsihdfs", "/vsiwebhdfs"];
 
 /// Which raster to open and how. This is what travels between threads: never a handle.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct SourceSpec {
     /// A path GDAL understands: a file, `/vsi…`, a connection string.
     pub path: PathBuf,
@@ -42,6 +48,57 @@ pub struct SourceSpec {
     pub src_nodata: SrcNodata,
     /// What becomes of windows that cannot be read.
     pub on_error: OnError,
+    /// Files that were noted when it was described; default none.
+    pub noted: NotedFiles,
+}
+
+/// All that decides what is read: jobs are told from each other by it.
+#[allow(clippy::missing_fields_in_debug, reason = "what was noted is no part of what a job is")]
+impl fmt::Debug for SourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceSpec")
+            .field("path", &self.path)
+            .field("open_options", &self.open_options)
+            .field("src_crs", &self.src_crs)
+            .field("a_ullr", &self.a_ullr)
+            .field("src_nodata", &self.src_nodata)
+            .field("on_error", &self.on_error)
+            .finish()
+    }
+}
+
+/// The files of a raster that is opened to be described, so that it need not be opened once more only to know them. Clones are the same.
+#[derive(Clone, Default)]
+pub struct NotedFiles(Arc<Notes>);
+
+#[derive(Default)]
+struct Notes {
+    wanted: AtomicBool,
+    /// The path of the raster, and the files.
+    files: Mutex<Option<(PathBuf, Vec<PathBuf>)>>,
+}
+
+impl NotedFiles {
+    fn lock(&self) -> MutexGuard<'_, Option<(PathBuf, Vec<PathBuf>)>> {
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the files of a raster, if somebody wants them.
+    fn note(&self, path: &Path, dataset: &Dataset) {
+        if self.0.wanted.load(Ordering::Relaxed) {
+            *self.lock() = Some((path.to_owned(), files(dataset)));
+        }
+    }
+
+    /// Those of a raster, if they were noted.
+    fn of(&self, path: &Path) -> Option<Vec<PathBuf>> {
+        self.lock().as_ref().filter(|(own, _)| own == path).map(|(_, files)| files.clone())
+    }
+}
+
+/// The files of a dataset.
+fn files(dataset: &Dataset) -> Vec<PathBuf> {
+    raw::file_list(dataset).into_iter().map(PathBuf::from).collect()
 }
 
 /// Which values mean that a pixel holds no data. Not-a-number always does.
@@ -100,23 +157,37 @@ impl SourceSpec {
         let describe = || {
             let _limit = self.listing_limit();
             let dataset = self.open_dataset(None)?;
-            let mut description = Description::of(&dataset)?;
+            let keys = GeoKeys::of(self, &dataset);
+            let known = keys.as_ref().and_then(GeoKeys::meaning);
+            let mut description = Description::of(&dataset, known.as_deref())?;
+            if let (Some(keys), None) = (keys, known) {
+                keys.mean(&description);
+            }
             let size = description.size;
             description.georeferencing = description.georeferencing.overridden(self, size)?;
             self.override_nodata(&mut description)?;
             description.direct = Blocks::are_direct(self, &dataset);
+            self.noted.note(&self.path, &dataset);
             Ok(description)
         };
         describe().map_err(|e: String| self.error(e))
     }
 
-    /// The files that the raster is made of: its own, those beside it that belong to it, and the sources of a mosaic.
+    /// Has the [files](Self::files) noted when the raster is described from now on.
+    pub fn note_files(&self) {
+        self.noted.0.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// The files that the raster is made of: its own, those beside it that belong to it, and the sources of a mosaic. They are as they
+    /// were when it was described, if they were [noted](Self::note_files) then.
     ///
     /// # Errors
     /// [`Error::Input`] when GDAL cannot open it.
     pub fn files(&self) -> Result<Vec<PathBuf>> {
-        let dataset = self.open_dataset(None).map_err(|e| self.error(e))?;
-        Ok(raw::file_list(&dataset).into_iter().map(PathBuf::from).collect())
+        if let Some(noted) = self.noted.of(&self.path) {
+            return Ok(noted);
+        }
+        self.open_dataset(None).map(|dataset| files(&dataset)).map_err(|e| self.error(e))
     }
 
     fn override_nodata(&self, description: &mut Description) -> Result<(), String> {
@@ -430,6 +501,50 @@ impl Source {
     }
 }
 
+/// What reading a selection of a file's bands gives, from all samples of a window as the file holds them. A mask is not looked at.
+///
+/// # Errors
+/// [`Error::Internal`] when the block has fewer bands than the file, or samples of another type than is selected.
+pub(crate) fn seen(stored: &Block, description: &Description, selection: &Selection) -> Result<Block> {
+    for_samples!(&stored.samples, array => seen_as(array, stored.window, description, selection))
+}
+
+fn seen_as<T: Sample>(
+    array: &ndarray::Array3<T>,
+    window: Window,
+    description: &Description,
+    selection: &Selection,
+) -> Result<Block> {
+    let odd = |what: &str| Error::Internal(format!("{window} has {what}"));
+    let (count, all) = (array.dim().0, interleaved_slice(array).ok_or_else(|| odd("gaps"))?);
+    let last = selection.bands.iter().copied().chain(selection.alpha).max().unwrap_or(0);
+    if last > count || T::TYPE != selection.sample_type {
+        return Err(odd("other bands than it should have"));
+    }
+    let nodata = description.nodata_lists(&selection.bands).ok_or_else(|| odd("too few bands"))?;
+    let bands: Vec<usize> = selection.bands.iter().map(|n| n - 1).collect();
+    let samples: Vec<T> = if bands.iter().copied().eq(0..count) {
+        all.to_vec()
+    } else {
+        all.chunks_exact(count).flat_map(|pixel| bands.iter().map(|b| pixel[*b])).collect()
+    };
+    let mut coverage = selection.alpha.map(|n| {
+        let limit = alpha_limit(Some(T::TYPE));
+        all.iter().skip(n - 1).step_by(count).map(|v| opacity(v.to_f64(), limit)).collect::<Vec<u8>>()
+    });
+    for list in nodata {
+        let values: Vec<Option<T>> = list.iter().map(|n| n.and_then(nodata_as)).collect();
+        clear_nodata(&samples, &values, &mut coverage);
+    }
+    let validity = coverage.and_then(|c| plane(c, window.height, window.width));
+    let samples = interleaved_array(samples, bands.len(), window.size()).ok_or_else(|| odd("odd sides"))?;
+    Ok(Block {
+        window,
+        samples: T::wrap(samples),
+        validity: validity.map_or(Validity::All, Validity::PerPixel),
+    })
+}
+
 /// Opacity as a byte, of a band in which `limit` means opaque; what is not wholly transparent stays so.
 fn opacity(value: f64, limit: f64) -> u8 {
     if value > 0.0 { u8::from_f64(value / limit * 255.0).max(1) } else { 0 }
@@ -444,5 +559,31 @@ fn alpha_limit(sample_type: Option<SampleType>) -> f64 {
         Some(SampleType::I32) => f64::from(i32::MAX),
         Some(SampleType::F32 | SampleType::F64) => 1.0,
         Some(SampleType::U8 | SampleType::I8) | None => 255.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_noted_are_told_without_opening_the_raster_again() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("a.tif");
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/rgb.tif");
+        std::fs::copy(original, &path).expect("copied");
+        let [plain, noting] = [SourceSpec::new(&path), SourceSpec::new(&path)];
+        let before = format!("{noting:?}");
+        noting.note_files();
+        let elsewhere = SourceSpec { path: dir.path().join("b.tif"), ..noting.clone() };
+        for spec in [&plain, &noting] {
+            spec.describe().expect("a raster");
+        }
+        assert_eq!(plain.files().expect("there"), std::slice::from_ref(&path));
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(noting.clone().files().expect("noted"), [path]);
+        // Nobody else's, and no part of what is read.
+        assert!(plain.files().is_err() && elsewhere.files().is_err());
+        assert_eq!(format!("{noting:?}"), before);
     }
 }

@@ -5,6 +5,7 @@
 //! TIFF 6.0 specification, its supplement 1 (`Adobe Photoshop 6.0`, for DEFLATE) and 3 (floating-point predictor), and
 //! of BigTIFF.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -139,25 +140,66 @@ impl Values {
             return None;
         }
         let at = self.at.checked_add(index as u64 * u64::from(self.bytes))?;
-        Number { order, file }.read(at, self.bytes)
+        let mut number = [0u8; 8];
+        let number = &mut number[..usize::from(self.bytes)];
+        file.read_exact_at(number, at).ok()?;
+        Some(order.number(number))
     }
 }
 
-/// Reads numbers of a file.
+impl ByteOrder {
+    /// The unsigned number of up to eight bytes.
+    fn number(self, bytes: &[u8]) -> u64 {
+        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        match self {
+            Self::Little => bytes.iter().rev().fold(0, add),
+            Self::Big => bytes.iter().fold(0, add),
+        }
+    }
+}
+
+/// Bytes that are read at a time of what surrounds a number.
+const PAGE: usize = 4096;
+
+/// Reads the directories of a file. What belongs to one mostly lies together, so that it takes one request instead of one for
+/// each number.
 struct Number<'a> {
     order: ByteOrder,
     file: &'a File,
+    /// Where the bytes that were read last begin, and these.
+    page: RefCell<(u64, Vec<u8>)>,
 }
 
-impl Number<'_> {
+impl<'a> Number<'a> {
+    fn new(file: &'a File, order: ByteOrder) -> Self {
+        Self { order, file, page: RefCell::default() }
+    }
+
     /// An unsigned number of up to eight bytes.
     fn read(&self, at: u64, bytes: u8) -> Option<u64> {
-        let mut number = [0u8; 8];
-        let bytes = usize::from(bytes);
-        let little = self.order == ByteOrder::Little;
-        let place = if little { &mut number[..bytes] } else { &mut number[8 - bytes..] };
-        self.file.read_exact_at(place, at).ok()?;
-        Some(if little { u64::from_le_bytes(number) } else { u64::from_be_bytes(number) })
+        self.with(at, usize::from(bytes), |bytes| self.order.number(bytes))
+    }
+
+    /// Up to [`PAGE`] bytes of the file; `None` when it ends before.
+    fn with<T>(&self, at: u64, length: usize, work: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let page = &mut *self.page.borrow_mut();
+        let within = |(begin, bytes): &(u64, Vec<u8>)| {
+            let from = usize::try_from(at.checked_sub(*begin)?).ok()?;
+            from.checked_add(length).filter(|end| *end <= bytes.len()).map(|end| from..end)
+        };
+        if within(page).is_none() {
+            page.0 = at;
+            page.1.resize(PAGE, 0);
+            let mut filled = 0;
+            while filled < length {
+                match self.file.read_at(&mut page.1[filled..], at.checked_add(filled as u64)?).ok()? {
+                    0 => break,
+                    more => filled += more,
+                }
+            }
+            page.1.truncate(filled);
+        }
+        within(page).map(|range| work(&page.1[range]))
     }
 }
 
@@ -170,19 +212,7 @@ const MOST_TAGS: u64 = 512;
 /// The first image of a file, or all of them. An image of a kind not understood is `None`; so is the list when
 /// the file is no TIFF.
 pub(super) fn images(file: &File, all: bool) -> Option<Vec<Option<Image>>> {
-    let mut start = [0u8; 16];
-    file.read_exact_at(&mut start[..8], 0).ok()?;
-    let order = match &start[..2] {
-        b"II" => ByteOrder::Little,
-        b"MM" => ByteOrder::Big,
-        _ => return None,
-    };
-    let number = Number { order, file };
-    let (big, first) = match number.read(2, 2)? {
-        42 => (false, number.read(4, 4)?),
-        43 if number.read(4, 2)? == 8 => (true, number.read(8, 8)?),
-        _ => return None,
-    };
+    let (number, big, first) = begin(file)?;
     let mut images = Vec::new();
     let mut at = first;
     while at != 0 && images.len() < if all { MOST_IMAGES } else { 1 } {
@@ -193,9 +223,52 @@ pub(super) fn images(file: &File, all: bool) -> Option<Vec<Option<Image>>> {
     Some(images)
 }
 
+/// Those of some tags that the first image has: their numbers, and type, count and values word for word, to tell whether they are the same
+/// in another file of the same byte order. `None` when the file is no TIFF, and when one is longer than some thousand bytes.
+pub(super) fn words(file: &File, tags: &[u64]) -> Option<Vec<(u64, Vec<u8>)>> {
+    let (number, big, first) = begin(file)?;
+    let directory = Directory::read(&number, first, big)?;
+    let word = |tag: &Tag| {
+        let length = usize::try_from(tag.values.count).ok()?.checked_mul(tag.values.bytes.into())?;
+        let mut words: Vec<u8> =
+            [number.order as u64, tag.kind, tag.values.count].iter().flat_map(|n| n.to_le_bytes()).collect();
+        if length <= PAGE {
+            number.with(tag.values.at, length, |bytes| words.extend_from_slice(bytes))?;
+        }
+        (length <= PAGE).then_some((tag.number, words))
+    };
+    directory.tags.iter().filter(|tag| tags.contains(&tag.number)).map(word).collect()
+}
+
+/// What reads the directories of a file, whether it is a BigTIFF, and where the first directory stands. `None` when it is no TIFF.
+fn begin(file: &File) -> Option<(Number<'_>, bool, u64)> {
+    let mut start = [0u8; 2];
+    file.read_exact_at(&mut start, 0).ok()?;
+    let order = match &start {
+        b"II" => ByteOrder::Little,
+        b"MM" => ByteOrder::Big,
+        _ => return None,
+    };
+    let number = Number::new(file, order);
+    let (big, first) = match number.read(2, 2)? {
+        42 => (false, number.read(4, 4)?),
+        43 if number.read(4, 2)? == 8 => (true, number.read(8, 8)?),
+        _ => return None,
+    };
+    Some((number, big, first))
+}
+
+/// A tag of a directory.
+struct Tag {
+    number: u64,
+    /// Number of the type of its values.
+    kind: u64,
+    values: Values,
+}
+
 struct Directory<'a> {
     number: &'a Number<'a>,
-    tags: Vec<(u64, Values)>,
+    tags: Vec<Tag>,
     next: u64,
 }
 
@@ -232,32 +305,36 @@ impl<'a> Directory<'a> {
         let mut tags = Vec::new();
         for k in 0..count {
             let here = first.checked_add(k * entry)?;
-            let bytes = match number.read(here + 2, 2)? {
-                1 => 1,
-                3 => 2,
-                4 | 13 => 4,
-                16 | 18 => 8,
+            let kind = number.read(here + 2, 2)?;
+            let bytes = match kind {
+                1 | 2 | 6 | 7 => 1,
+                3 | 8 => 2,
+                4 | 9 | 11 | 13 => 4,
+                5 | 10 | 12 | 16 | 17 | 18 => 8,
                 _ => continue,
             };
             let count = number.read(here + 4, word)?;
             let value = here + 4 + u64::from(word);
             let inline = count.checked_mul(u64::from(bytes))? <= u64::from(word);
             let at = if inline { value } else { number.read(value, word)? };
-            tags.push((number.read(here, 2)?, Values { at, bytes, count }));
+            tags.push(Tag { number: number.read(here, 2)?, kind, values: Values { at, bytes, count } });
         }
         let next = number.read(first.checked_add(count * entry)?, word)?;
         Some(Self { number, tags, next })
     }
 
+    /// Where the unsigned numbers of a tag stand.
     fn values(&self, tag: u64) -> Option<Values> {
-        self.tags.iter().find(|(t, _)| *t == tag).map(|(_, values)| *values)
+        let numbers = |t: &&Tag| t.number == tag && [1, 3, 4, 13, 16, 18].contains(&t.kind);
+        self.tags.iter().find(numbers).map(|t| t.values)
     }
 
     /// The number of a tag that has one, or the same number several times.
     fn same(&self, tag: u64, missing: u64) -> Option<u64> {
         let Some(values) = self.values(tag) else { return Some(missing) };
-        let get = |k: u64| values.get(self.number.file, self.number.order, k as usize);
-        let first = get(0)?;
+        let get =
+            |k: u64| self.number.read(values.at.checked_add(k * u64::from(values.bytes))?, values.bytes);
+        let first = get(0).filter(|_| values.count > 0)?;
         (values.count <= 4096 && (1..values.count).all(|k| get(k) == Some(first))).then_some(first)
     }
 

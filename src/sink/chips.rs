@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub use journal::{Begun, Entry};
 
 use crate::error::{Error, Result};
-use crate::sink::flush::{Flusher, sync_all_below};
+use crate::flush::{Flusher, sync_all_below};
 use crate::target::chips::DESCRIPTION;
 use crate::target::{Claim, failed};
 use journal::Journal;

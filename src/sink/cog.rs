@@ -11,9 +11,10 @@ mod part;
 mod spool;
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
+use std::os::unix::fs::FileExt;
 
+use crate::assemble::{assemble_runs, runs};
 use crate::error::{Error, Result};
 use crate::raster::SourceSpec;
 use crate::raster::describe::MaskKind;
@@ -238,25 +239,49 @@ fn place(directory: &mut Directory, size: Size, block: usize) -> Result<(), Stri
 
 /// Writes the head, and the blocks in the order of the file.
 fn assemble(claim: &Claim, file: &File, layout: &Layout, spool: &BlockSpool) -> Result<()> {
-    const BUFFER: usize = 1 << 20;
-    let unwritten = |e: std::io::Error| failed(claim.partial(), "cannot be written", &e);
-    let mut out = BufWriter::with_capacity(BUFFER, file);
-    out.write_all(&layout.head()).map_err(unwritten)?;
-    let mut bytes = Vec::new();
-    for held in layout::order(spool.held()) {
-        spool.read(held, &mut bytes)?;
-        let (samples, mask) = bytes.split_at(held.samples as usize);
-        for part in [samples, mask].into_iter().filter(|part| !part.is_empty()) {
-            let [leader, trailer] = layout::around(part);
-            for piece in [&leader[..], part, &trailer] {
-                out.write_all(piece).map_err(unwritten)?;
+    let path = claim.partial();
+    let head = layout.head();
+    file.write_all_at(&head, 0).map_err(|e| failed(path, "cannot be written", &e))?;
+    let runs = runs(layout.data(), layout::order(spool.held(), 0).map(Held::length));
+    assemble_runs((file, path), &runs, true, |spare: &mut Vec<u8>, blocks, out| {
+        let mut rest = out;
+        for held in layout::order(spool.held(), blocks.start).take(blocks.len()) {
+            let (own, next) = rest.split_at_mut(held.length() as usize);
+            if held.samples > 0 {
+                put(spool, held, own, spare)?;
             }
+            rest = next;
+        }
+        Ok(())
+    })?;
+    spool.discard();
+    file.sync_all().map_err(|e| failed(path, "cannot be synced", &e))
+}
+
+/// Puts a block where it goes, with what stands around its samples and its mask.
+fn put(spool: &BlockSpool, held: Held, out: &mut [u8], spare: &mut Vec<u8>) -> Result<()> {
+    let samples = held.samples as usize;
+    if held.mask == 0 {
+        // Of most blocks each byte is moved once.
+        spool.read(held, &mut out[4..4 + samples])?;
+        let [leader, trailer] = layout::around(&out[4..4 + samples]);
+        out[..4].copy_from_slice(&leader);
+        out[4 + samples..].copy_from_slice(&trailer);
+        return Ok(());
+    }
+    spare.resize(samples + held.mask as usize, 0);
+    spool.read(held, spare)?;
+    let (samples, mask) = spare.split_at(samples);
+    let mut rest = out;
+    for part in [samples, mask] {
+        let [leader, trailer] = layout::around(part);
+        for piece in [&leader[..], part, &trailer] {
+            let (own, next) = rest.split_at_mut(piece.len());
+            own.copy_from_slice(piece);
+            rest = next;
         }
     }
-    out.flush().map_err(unwritten)?;
-    drop(out);
-    spool.discard();
-    file.sync_all().map_err(|e| failed(claim.partial(), "cannot be synced", &e))
+    Ok(())
 }
 
 /// Opens what was written as anybody would, and looks whether it is what was wanted.

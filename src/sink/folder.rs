@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::flush::{Flusher, sync_all_below};
 use crate::grid::{MAX_ZOOM, TileMatrixLimits};
-use crate::sink::flush::{Flusher, sync_all_below};
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};
 use crate::tileset::TilesetInfo;

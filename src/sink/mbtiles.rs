@@ -24,8 +24,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use self::btree::PAGE;
 use self::layout::{Database, Head, Rows};
+use crate::assemble::assemble;
 use crate::error::{Error, Result};
-use crate::sink::assemble::assemble;
 use crate::sink::order::Order;
 use crate::sink::spool::{Sorted, Spool};
 use crate::sink::target::{Claim, failed};

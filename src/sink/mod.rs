@@ -11,11 +11,9 @@
 //! }
 //! ```
 
-mod assemble;
 pub mod chips;
 pub mod cog;
 mod depot;
-mod flush;
 mod folder;
 mod journal;
 mod mbtiles;

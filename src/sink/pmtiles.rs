@@ -19,9 +19,9 @@ use flate2::write::GzEncoder;
 use serde_json::{Map, Value};
 
 use self::directory::{Directories, Entry};
+use crate::assemble::{Layout, assemble, copy_piece, overlap};
 use crate::encode::TileFormat;
 use crate::error::{Error, Result};
-use crate::sink::assemble::{Layout, assemble, copy_piece, overlap};
 use crate::sink::order::Order;
 use crate::sink::spool::{Sorted, Spool};
 use crate::sink::target::{Claim, failed};

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use ::tar::Header;
 
+use crate::assemble::{Layout, assemble, copy_piece, overlap};
 use crate::error::{Error, Result};
 use crate::order::Order;
-use crate::sink::assemble::{Layout, assemble, copy_piece, overlap};
 use crate::sink::spool::{Sorted, Spool};
 use crate::sink::target::{Claim, failed};
 use crate::sink::{Deposited, Depot, TileSink, Written};

@@ -208,6 +208,12 @@ mod tests {
     }
 
     #[test]
+    fn windows_grow_to_whole_cells() {
+        assert_eq!(whole_cells(&Window::new(70, 0, 10, 65)), Window::new(64, 0, 64, 128));
+        assert_eq!(whole_cells(&Window::new(64, 128, 64, 64)), Window::new(64, 128, 64, 64));
+    }
+
+    #[test]
     fn affine_maps_are_interpolated_without_error_at_any_step() {
         for step in [1, 4, 32] {
             let n = CELL / step + 1;

@@ -1,5 +1,6 @@
 //! `tileloom calc` from end to end.
 
+mod cog;
 mod failures;
 mod grids;
 mod nodata;

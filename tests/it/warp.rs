@@ -1,6 +1,7 @@
 //! `tileloom warp` from end to end, against `gdalwarp` with exact coordinates.
 
 mod agreement;
+mod cog;
 mod failures;
 mod grid;
 mod overlap;

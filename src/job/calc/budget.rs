@@ -6,6 +6,7 @@ use super::plan::{Budget, Layer, Plan};
 use crate::error::{Error, Result};
 use crate::job::machine;
 use crate::job::tile::GDAL_CACHE;
+use crate::raster::Packing;
 use crate::window::Size;
 
 /// Resident bytes of the program and the libraries it loads, before any pixel.
@@ -19,7 +20,9 @@ const PIXELS: usize = 1 << 20;
 /// # Errors
 /// [`Error::Usage`] for windows of no pixels, [`Error::Memory`] with the least that would do.
 pub(super) fn share_out(plan: &Plan, job: &CalcJob) -> Result<(Size, Budget)> {
-    let fixed = PROGRAM + GDAL_CACHE + machine::threads_memory(job.readers, job.threads);
+    let packing = plan.storage.packing.as_ref().map_or(0, Packing::workspace);
+    let fixed =
+        PROGRAM + GDAL_CACHE + machine::threads_memory(job.readers, job.threads) + job.threads * packing;
     let size = plan.grid.size;
     let chunk = |l: &Layer| l.layout.chunk().area() * l.pixel_bytes();
     let least_chunks = plan.layers.iter().map(chunk).max().unwrap_or(0) * (job.readers + 1);

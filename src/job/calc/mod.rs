@@ -10,6 +10,7 @@
 
 mod budget;
 mod cast;
+mod cog;
 mod feed;
 pub mod grid;
 mod ground;
@@ -25,6 +26,7 @@ mod weave;
 use std::time::Instant;
 
 pub use plan::{Budget, Plan};
+pub(super) use report::Written;
 pub use report::{BandReport, Report};
 pub use weave::Tally;
 
@@ -87,7 +89,7 @@ pub enum Nodata {
 /// Whether the output has overviews, and how they are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OverviewChoice {
-    /// It has none.
+    /// It has none, unless it is a COG.
     #[default]
     None,
     /// By average of numbers, nearest of truth values and integers.
@@ -125,11 +127,11 @@ pub struct CalcJob {
     /// Type of the output's samples; default the smallest integer type that holds all results where they are integers, else
     /// 32-bit floats, or 64-bit ones where an input is of 64-bit floats or 32-bit integers.
     pub sample_type: Option<SampleType>,
-    /// GDAL's short name of the output's format; default `GTiff`.
+    /// GDAL's short name of the output's format; default `GTiff`. `COG` is a cloud-optimised GeoTIFF, made in the same pass.
     pub driver: String,
-    /// Creation options, `KEY=VALUE`.
+    /// Creation options, `KEY=VALUE`; those of a COG are [`super::cog::CogOptions`].
     pub creation_options: Vec<String>,
-    /// Whether the output has overviews, for a GeoTIFF.
+    /// Whether the output has overviews, for a GeoTIFF; a COG has them unless its creation options say otherwise.
     pub overviews: OverviewChoice,
     /// Whether the output gets the metadata of the first input, for a GeoTIFF.
     pub carry_metadata: bool,
@@ -208,6 +210,7 @@ impl CalcJob {
             nodata: plan.form.nodata,
             band_names: plan.band_names.clone(),
             quantities: plan.quantities.clone(),
+            band_metadata: plan.band_metadata.clone(),
             palette: plan.palette.clone(),
             metadata: plan.metadata.clone(),
             ordered: true,
@@ -266,19 +269,30 @@ pub fn run(job: &CalcJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     job.validate()?;
     let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
-    let note = room::check(&job.target, Need::of(&job.spec(&plan)))?;
+    let note = room::check(&job.target, need(job, &plan))?;
     plan.notes.extend(note);
     let cache = ChunkCache::new(plan.budget.chunks);
     let loom = Loom::new(&plan);
     let windows = plan.windows();
-    planned(&plan, windows.len());
+    let count = windows.len();
+    planned(&plan, count);
 
-    let outcome = weave(job, &plan, &loom, &cache, windows, monitor, || {
-        let writer = DatasetWriter::create(&job.target, job.spec(&plan))?;
-        Ok(Checked { writer, job, plan: &plan, loom: &loom })
-    })?;
-    let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, &done, &loom.tally(), stats, cache.decoded(), begun.elapsed()))
+    let (written, stats) = if let Some(cog) = &plan.cog {
+        let Outcome { done: (bytes, stored), stats } = cog::run(job, &plan, cog, &loom, &cache, monitor)?;
+        (Written { bytes, windows: count, cog: Some(stored) }, stats)
+    } else {
+        let Outcome { done, stats } = weave(job, &plan, &loom, &cache, windows, monitor, || {
+            let writer = DatasetWriter::create(&job.target, job.spec(&plan))?;
+            Ok(Checked { writer, job, plan: &plan, loom: &loom })
+        })?;
+        (Written::from(done), stats)
+    };
+    Ok(Report::new(job, &plan, written, &loom.tally(), stats, cache.decoded(), begun.elapsed()))
+}
+
+/// What it takes on the disk.
+fn need(job: &CalcJob, plan: &Plan) -> Need {
+    plan.cog.as_ref().map_or_else(|| Need::of(&job.spec(plan)), |cog| cog.need())
 }
 
 /// Computes windows; they go to the sink that is created.
@@ -324,7 +338,7 @@ pub fn dry_run(job: &CalcJob) -> Result<Plan> {
     job.validate()?;
     let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
-    let note = room::check(&job.target, Need::of(&job.spec(&plan)))?;
+    let note = room::check(&job.target, need(job, &plan))?;
     plan.notes.extend(note);
     Ok(plan)
 }

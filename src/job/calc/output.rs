@@ -6,11 +6,15 @@ use super::{CalcJob, Nodata};
 use crate::block::{Sample, SampleType};
 use crate::error::{Error, Result};
 use crate::expr::{Coordinate, Kind, Output, Range};
+use crate::job::cog::CogOptions;
 use crate::raster::{Packing, nodata_as};
 use crate::window::Size;
 
 /// Formats that are written in one file, in any order.
 const FORMATS: [&str; 6] = ["GTiff", "HFA", "KEA", "netCDF", "PCIDSK", "BT"];
+
+/// GDAL's name of cloud-optimised GeoTIFFs, which are made here.
+pub const COG: &str = "COG";
 
 /// Side of the blocks of a GeoTIFF that is larger than one, unless options say otherwise.
 const BLOCK: usize = 512;
@@ -19,34 +23,9 @@ const BLOCK: usize = 512;
 const INTEGERS: [SampleType; 5] =
     [SampleType::U8, SampleType::U16, SampleType::I16, SampleType::U32, SampleType::I32];
 
-/// GDAL's names of sample types.
-const TYPES: [(&str, SampleType); 8] = [
-    ("Byte", SampleType::U8),
-    ("Int8", SampleType::I8),
-    ("UInt16", SampleType::U16),
-    ("Int16", SampleType::I16),
-    ("UInt32", SampleType::U32),
-    ("Int32", SampleType::I32),
-    ("Float32", SampleType::F32),
-    ("Float64", SampleType::F64),
-];
-
 /// GDAL's name of a sample type.
 pub fn gdal_name(sample_type: SampleType) -> &'static str {
-    TYPES.iter().find(|(_, t)| *t == sample_type).map_or("", |(name, _)| name)
-}
-
-/// A sample type by GDAL's name or numpy's, whatever the case.
-///
-/// # Errors
-/// What is known.
-pub fn type_of_name(name: &str) -> Result<SampleType, String> {
-    let known = |(gdal, t): &&(&str, SampleType)| {
-        gdal.eq_ignore_ascii_case(name) || t.name().eq_ignore_ascii_case(name)
-    };
-    let names: Vec<&str> = TYPES.iter().map(|(name, _)| *name).collect();
-    let refuse = || format!("unknown type '{name}'; known are {}", names.join(", "));
-    TYPES.iter().find(known).map(|(_, t)| *t).ok_or_else(refuse)
+    sample_type.gdal_name()
 }
 
 /// The type and the value for no data of an output.
@@ -165,6 +144,16 @@ impl Storage {
         Self::of(&job.driver, job.creation_options.clone(), form.sample_type, size, bands)
     }
 
+    /// Whether it is a cloud-optimised GeoTIFF.
+    pub(in crate::job) fn is_cog(&self) -> bool {
+        self.driver == COG
+    }
+
+    /// Whether it is a GeoTIFF, cloud-optimised or not.
+    pub(in crate::job) fn is_tiff(&self) -> bool {
+        self.is_cog() || self.driver == "GTiff"
+    }
+
     /// What a driver and creation options ask for, with what goes without saying.
     ///
     /// # Errors
@@ -176,6 +165,12 @@ impl Storage {
         size: Size,
         bands: usize,
     ) -> Result<Self> {
+        if driver.eq_ignore_ascii_case(COG) {
+            // What is packed how is for its own plan to say.
+            let checked = CogOptions::new(&options)?;
+            let (driver, lossy) = (COG.to_owned(), checked.image.is_lossy());
+            return Ok(Self { driver, options: Vec::new(), block: None, packing: None, lossy });
+        }
         let driver = check_driver(driver, sample_type)?;
         crate::raster::check_creation_options(&driver, &options)?;
         let of = |options: &[String], key: &str| {
@@ -233,7 +228,7 @@ fn check_driver(name: &str, sample_type: SampleType) -> Result<String> {
         } else {
             "is no format that GDAL has"
         };
-        return Err(usage(format!("{what}; known are {}", FORMATS.join(", "))));
+        return Err(usage(format!("{what}; known are {COG}, {}", FORMATS.join(", "))));
     };
     let driver = DriverManager::get_driver_by_name(known)
         .map_err(|_| usage("this GDAL was built without it".to_owned()))?;
@@ -338,13 +333,5 @@ mod tests {
             let error = Storage::new(&job, form, Size::new(10, 10), 1).expect_err(name).to_string();
             assert!(error.contains(word), "{error}");
         }
-    }
-
-    #[test]
-    fn types_have_the_names_of_gdal_and_numpy() {
-        assert_eq!(type_of_name("float32"), Ok(SampleType::F32));
-        assert_eq!(type_of_name("BYTE"), Ok(SampleType::U8));
-        assert_eq!(type_of_name("uint8"), Ok(SampleType::U8));
-        assert!(type_of_name("Int64").is_err_and(|e| e.contains("Int32")));
     }
 }

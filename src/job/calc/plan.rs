@@ -1,22 +1,22 @@
 //! The plan of a calculation: everything that decides its result, as plain data.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 
 use super::grid::{Grid, Placement};
 use super::ground::ground;
 use super::inputs::{self, Looked};
 use super::output::{Form, Storage, gdal_name};
-use super::{CalcJob, NodataPolicy, OverviewChoice, budget};
+use super::{CalcJob, NodataPolicy, OverviewChoice, budget, cog};
 use crate::block::SampleType;
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
 use crate::expr::{self, Coordinate, Kind, Output, Program};
+use crate::job::apart::check_not_an_input;
+use crate::job::cog::Made;
+use crate::job::tile::survey;
 use crate::op::{Chain, Facts, Origin, Scene, needs_double};
 use crate::raster::chunks::ChunkLayout;
-use crate::raster::describe::{MaskKind, carried};
+use crate::raster::describe::{BandDescription, Interpretation, MaskKind, carried};
 use crate::raster::georef::Method;
 use crate::raster::source::Selection;
 use crate::raster::writer::Quantity;
@@ -78,12 +78,16 @@ pub struct Plan {
     pub form: Form,
     /// How the output is stored.
     pub storage: Storage,
+    /// How it becomes a COG, if it is to be one.
+    pub(super) cog: Option<Box<Made>>,
     /// Names of the output's bands.
     pub band_names: Vec<Option<String>>,
     /// Metadata items of the output.
     pub metadata: Vec<(String, String)>,
     /// What the samples of the output's bands stand for.
     pub quantities: Vec<Quantity>,
+    /// Metadata items of the output's bands.
+    pub band_metadata: Vec<Vec<(String, String)>>,
     /// Colour table of the output.
     pub palette: Option<Vec<Rgba>>,
     /// Whether the bands of the output get their statistics.
@@ -107,8 +111,17 @@ pub struct Budget {
     pub chunks: usize,
     /// Windows in flight.
     pub in_flight: usize,
-    /// Bytes in flight of a window.
+    /// Bytes in flight of the dearest window.
     pub task: usize,
+}
+
+impl Budget {
+    /// That of a result that becomes a COG.
+    pub(in crate::job) fn of(cog: &Made) -> Self {
+        let of_cog = cog.plan.budget;
+        let fixed = of_cog.fixed + of_cog.pyramid;
+        Self { fixed, chunks: of_cog.chunks, in_flight: of_cog.in_flight, task: of_cog.task }
+    }
 }
 
 impl Plan {
@@ -120,14 +133,15 @@ impl Plan {
     /// not enough.
     pub fn new(job: &CalcJob) -> Result<Self> {
         let names = inputs::names(&job.inputs)?;
-        let descriptions = job.inputs.iter().map(|i| i.source.describe()).collect::<Result<Vec<_>>>()?;
+        job.inputs.iter().map(|i| &i.source).chain(&job.like).for_each(SourceSpec::note_files);
+        let descriptions = survey::each(&job.inputs, job.readers, |input| input.source.describe())?;
         let like = job.like.as_ref().map(|spec| spec.describe().map(|d| Grid::of(spec, &d))).transpose()?;
         let first = descriptions.first().ok_or_else(|| Error::Usage("no input given".to_owned()))?;
         let grid = like.unwrap_or_else(|| Grid::of(&job.inputs[0].source, first));
         let all = job.inputs.iter().zip(&names).zip(descriptions);
         let looked = all.map(|((input, name), d)| inputs::look(job, input, name, d, &grid));
         let looked = looked.collect::<Result<Vec<_>>>()?;
-        check_not_an_input(job)?;
+        check_not_an_input(&job.target, job.inputs.iter().map(|i| &i.source).chain(&job.like))?;
 
         let facts: Vec<_> = looked.iter().map(|l| l.facts(job, &grid)).collect();
         let chain = chain(job, &grid, &looked, &facts)?;
@@ -139,14 +153,15 @@ impl Plan {
         let cast = chain.outputs().iter().find_map(|f| f.sample_type);
         let job = &CalcJob { sample_type: job.sample_type.or(cast), ..job.clone() };
         let form = Form::new(job, &outputs, is_fine(program, &looked))?;
-        let storage = Storage::new(job, form, grid.size, outputs.len())?;
-        if job.overviews != OverviewChoice::None && storage.driver != "GTiff" {
+        let mut storage = Storage::new(job, form, grid.size, outputs.len())?;
+        name_bands(job, &chain, &looked, form, &mut storage);
+        if job.overviews != OverviewChoice::None && !storage.is_tiff() {
             return Err(Error::Usage(format!(
                 "--overviews: only a GTiff has them here, not {}",
                 storage.driver
             )));
         }
-        if job.statistics && storage.driver != "GTiff" {
+        if job.statistics && !storage.is_tiff() {
             return Err(Error::Usage(format!(
                 "--statistics: only a GTiff has them here, not {}",
                 storage.driver
@@ -163,7 +178,8 @@ impl Plan {
             band_names: band_names(job, &chain, &storage),
             metadata: metadata(job, &looked, &storage),
             quantities: quantities(job, &chain, &looked),
-            palette: palette(&chain, &looked, form).filter(|_| storage.driver == "GTiff"),
+            band_metadata: band_metadata(job, &chain, &looked, &storage),
+            palette: palette(job, &chain, &looked, form).filter(|_| storage.is_tiff()),
             statistics: job.statistics,
             grid,
             chain,
@@ -173,25 +189,25 @@ impl Plan {
             overviews,
             form,
             storage,
+            cog: None,
             window: Size::new(0, 0),
             budget: Budget::default(),
             guesses: Vec::new(),
             notes: Vec::new(),
         };
-        (plan.window, plan.budget) = budget::share_out(&plan, job)?;
         plan.guess(job);
         plan.note(job, &looked);
+        if plan.storage.is_cog() {
+            cog::plan(job, &mut plan)?;
+        } else {
+            (plan.window, plan.budget) = budget::share_out(&plan, job)?;
+        }
         Ok(plan)
     }
 
     /// The windows of the output, row by row, cut off at its edges.
     pub fn windows(&self) -> Vec<Window> {
-        let (size, window) = (self.grid.size, self.window);
-        let rows = (0..size.height).step_by(window.height);
-        let at = |x: usize, y: usize| Window::new(x as i64, y as i64, window.width, window.height);
-        rows.flat_map(|y| (0..size.width).step_by(window.width).map(move |x| at(x, y)))
-            .map(|w| w.intersection(&size.window()))
-            .collect()
+        self.grid.size.windows(self.window)
     }
 
     /// Number of the output's bands.
@@ -217,6 +233,7 @@ impl Plan {
             self.guesses.push(format!("--nodata {value}"));
         }
         if job.overviews == OverviewChoice::Auto
+            && !self.storage.is_cog()
             && let Some(method) = self.overviews
         {
             self.guesses.push(format!("--overview-resampling {method}"));
@@ -272,20 +289,6 @@ impl Plan {
         }
         self.notes = notes;
     }
-}
-
-/// Refuses to write over what is read.
-fn check_not_an_input(job: &CalcJob) -> Result<()> {
-    let resolved = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let target = resolved(&job.target.path);
-    for spec in job.inputs.iter().map(|i| &i.source).chain(&job.like) {
-        let files: Vec<PathBuf> = spec.files()?.into_iter().chain([spec.path.clone()]).collect();
-        if files.iter().any(|file| resolved(file) == target) {
-            let reason = format!("is read as {}: give the output another name", spec.path.display());
-            return Err(Error::output(&job.target.path, reason));
-        }
-    }
-    Ok(())
 }
 
 /// Refuses coordinates that a grid does not have.
@@ -344,23 +347,48 @@ fn outputs(chain: &Chain) -> Vec<Output> {
 
 /// Names for the output's bands: those given, else the expression where there are several.
 fn band_names(job: &CalcJob, chain: &Chain, storage: &Storage) -> Vec<Option<String>> {
-    let several = chain.outputs().len() > 1 && storage.driver == "GTiff" && job.operations.is_empty();
+    let several = chain.outputs().len() > 1 && storage.is_tiff() && job.operations.is_empty();
     let text = |band: usize| job.expressions.get(band).filter(|_| several).map(|text| text.trim().to_owned());
     chain.outputs().iter().enumerate().map(|(k, o)| o.name.clone().or_else(|| text(k))).collect()
 }
 
 /// Metadata items of the output: those of the first input, then those asked for.
 fn metadata(job: &CalcJob, looked: &[Looked], storage: &Storage) -> Vec<(String, String)> {
-    let carries = job.carry_metadata && storage.driver == "GTiff";
+    let carries = job.carry_metadata && storage.is_tiff();
     let first = looked.iter().take(usize::from(carries)).map(|l| &l.description);
-    carried(first).into_iter().chain(job.metadata.iter().cloned()).collect()
+    carried(first.map(|d| &d.metadata[..])).into_iter().chain(job.metadata.iter().cloned()).collect()
+}
+
+/// The band of an input that a band still shows.
+fn shown<'a>(facts: &Facts, looked: &'a [Looked]) -> Option<&'a BandDescription> {
+    let origin = facts.origin?;
+    looked.get(origin.input)?.description.bands.get(origin.band)
+}
+
+/// Says in the options of a GeoTIFF what its bands mean, where GDAL would take the fourth for opacity, which would hide what the others
+/// hold.
+fn name_bands(job: &CalcJob, chain: &Chain, looked: &[Looked], form: Form, storage: &mut Storage) {
+    use Interpretation::{Alpha, Blue, Green, Red};
+    let outputs = chain.outputs();
+    let roles: Vec<_> = outputs.iter().map(|f| shown(f, looked).map(|band| band.interpretation)).collect();
+    let coloured = job.operations.last().is_some_and(|call| call.entry.name == "color_relief");
+    let given = job.creation_options.iter().any(|option| {
+        let key = option.split('=').next().unwrap_or_default().trim().to_ascii_uppercase();
+        key == "PHOTOMETRIC" || key == "ALPHA"
+    });
+    let taken = form.sample_type == SampleType::U8 && outputs.len() == 4 && storage.is_tiff();
+    if !taken || coloured || given || roles[3] == Some(Alpha) {
+        return;
+    }
+    let rgb = roles[..3] == [Some(Red), Some(Green), Some(Blue)];
+    let options = if rgb { &["PHOTOMETRIC=RGB", "ALPHA=NO"][..] } else { &["PHOTOMETRIC=MINISBLACK"] };
+    storage.options.extend(options.iter().map(ToString::to_string));
 }
 
 /// What the samples of the output's bands stand for: what those of the inputs do that they still show.
 fn quantities(job: &CalcJob, chain: &Chain, looked: &[Looked]) -> Vec<Quantity> {
     let one = |facts: &Facts| {
-        let band = facts.origin.and_then(|o| looked.first()?.description.bands.get(o.band));
-        band.map_or_else(Quantity::default, |band| {
+        shown(facts, looked).map_or_else(Quantity::default, |band| {
             let (scale, offset) = if job.unscale { (1.0, 0.0) } else { (band.scale, band.offset) };
             Quantity { unit: band.unit.clone(), scale, offset }
         })
@@ -368,11 +396,30 @@ fn quantities(job: &CalcJob, chain: &Chain, looked: &[Looked]) -> Vec<Quantity> 
     chain.outputs().iter().map(one).collect()
 }
 
-/// The colour table of the first input, where its one band still shows the same classes.
-fn palette(chain: &Chain, looked: &[Looked], form: Form) -> Option<Vec<Rgba>> {
-    let [Facts { origin: Some(Origin { band: 0, exact: true }), .. }] = chain.outputs() else { return None };
+/// Metadata items of the output's bands: those of the inputs' bands that they still show.
+fn band_metadata(
+    job: &CalcJob,
+    chain: &Chain,
+    looked: &[Looked],
+    storage: &Storage,
+) -> Vec<Vec<(String, String)>> {
+    let carries = job.carry_metadata && storage.is_tiff();
+    let one = |facts: &Facts| {
+        let band = shown(facts, looked).filter(|_| carries);
+        carried(band.iter().map(|band| &band.metadata[..]))
+    };
+    chain.outputs().iter().map(one).collect()
+}
+
+/// The colour table of an input, where the one band of the output still shows the same classes.
+fn palette(job: &CalcJob, chain: &Chain, looked: &[Looked], form: Form) -> Option<Vec<Rgba>> {
+    let [Facts { origin: Some(Origin { input, band: 0, exact: true }), .. }] = chain.outputs() else {
+        return None;
+    };
     let fits = matches!(form.sample_type, SampleType::U8 | SampleType::U16);
-    looked.first()?.description.palette.clone().filter(|_| fits)
+    let mixes = !matches!(job.resampling, None | Some(Resampling::Nearest | Resampling::Mode));
+    let shown = looked.get(*input)?;
+    shown.description.palette.clone().filter(|_| fits && !(mixes && shown.is_warped()))
 }
 
 /// The layers that hold the bands of a program, and where each band is found.

@@ -6,7 +6,7 @@ use crate::block::{Assembly, Block};
 use crate::error::{Error, Result};
 use crate::raster::chunks::{ChunkCache, ChunkKey};
 use crate::raster::{Locator, Source, Workspace};
-use crate::warp::coords::{CELL, CoordGrid, Position};
+use crate::warp::coords::{CoordGrid, Position, whole_cells};
 use crate::warp::kernel::halo;
 use crate::warp::locate::locate;
 use crate::warp::pieces::pieces;
@@ -90,7 +90,7 @@ impl<'a> CalcReader<'a> {
         if wanted.is_empty() {
             return Ok(None);
         }
-        let mut block = if is_whole(&wanted, layer.description.block, layer.description.size) {
+        let mut block = if wanted.is_made_of(layer.description.block, layer.description.size) {
             // No other window takes any of these blocks.
             let source = source(&mut self.sources, number, layer)?;
             source.read_with(wanted, &mut self.work, None)?
@@ -171,43 +171,5 @@ fn source<'a>(sources: &'a mut [Option<Source>], number: usize, layer: &Layer) -
         Ok(source)
     } else {
         Err(layer.spec.error("changed while it was being read"))
-    }
-}
-
-/// Whether a window is made of whole blocks of a raster.
-fn is_whole(window: &Window, block: Size, raster: Size) -> bool {
-    let edge =
-        |at: i64, block: usize, end: usize| at as usize == end || (at as usize).is_multiple_of(block.max(1));
-    edge(window.x, block.width, raster.width)
-        && edge(window.right(), block.width, raster.width)
-        && edge(window.y, block.height, raster.height)
-        && edge(window.bottom(), block.height, raster.height)
-}
-
-/// The smallest window around another that coordinate grids can have.
-fn whole_cells(window: &Window) -> Window {
-    let side = 2 * CELL as i64;
-    let down = |v: i64| v.div_euclid(side) * side;
-    let up = |v: i64| down(v + side - 1);
-    Window::from_edges(down(window.x), down(window.y), up(window.right()), up(window.bottom()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_blocks_are_read_without_the_cache() {
-        let (block, raster) = (Size::new(512, 512), Size::new(1300, 700));
-        assert!(is_whole(&Window::new(512, 0, 788, 512), block, raster));
-        assert!(is_whole(&Window::new(0, 512, 1024, 188), block, raster));
-        assert!(!is_whole(&Window::new(256, 0, 256, 512), block, raster));
-        assert!(!is_whole(&Window::new(0, 0, 512, 400), block, raster));
-    }
-
-    #[test]
-    fn windows_grow_to_whole_cells() {
-        assert_eq!(whole_cells(&Window::new(70, 0, 10, 65)), Window::new(64, 0, 64, 128));
-        assert_eq!(whole_cells(&Window::new(64, 128, 64, 64)), Window::new(64, 128, 64, 64));
     }
 }

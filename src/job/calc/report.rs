@@ -9,6 +9,7 @@ use super::output::gdal_name;
 use super::plan::{Plan, kind_name};
 use super::weave::Tally;
 use super::{CalcJob, Nodata};
+use crate::job::cog::Stored;
 use crate::job::machine;
 use crate::job::tile::Versions;
 use crate::op::Call;
@@ -39,6 +40,9 @@ pub struct Report {
     pub bytes: u64,
     /// Windows that were computed.
     pub windows: usize,
+    /// How it is stored, if it is a COG.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cog: Option<Stored>,
     /// What was decided in the user's place.
     pub guesses: Vec<String>,
     /// What the user should know of the inputs.
@@ -82,11 +86,24 @@ pub struct BandReport {
     pub same_as_nodata: u64,
 }
 
+/// A file that was written, by whatever writes it.
+pub(in crate::job) struct Written {
+    pub bytes: u64,
+    pub windows: usize,
+    pub cog: Option<Stored>,
+}
+
+impl From<WrittenRaster> for Written {
+    fn from(raster: WrittenRaster) -> Self {
+        Self { bytes: raster.bytes, windows: raster.windows, cog: None }
+    }
+}
+
 impl Report {
     pub(super) fn new(
         job: &CalcJob,
         plan: &Plan,
-        written: &WrittenRaster,
+        written: Written,
         tally: &[Tally],
         stats: Stats,
         decoded: Decoded,
@@ -102,6 +119,7 @@ impl Report {
             bands: bands(job, plan, tally),
             bytes: written.bytes,
             windows: written.windows,
+            cog: written.cog,
             guesses: plan.guesses.clone(),
             notes: plan.notes.clone(),
             warnings: warnings(job, plan, tally),

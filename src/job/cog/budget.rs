@@ -10,20 +10,37 @@ use crate::window::Size;
 /// Resident bytes of the program and the libraries it loads, before any pixel.
 const PROGRAM: usize = 64 << 20;
 
+/// What it takes to get at the pixels of metatiles.
+pub(super) struct Demand {
+    /// How inputs are read.
+    pub reads: Vec<Read>,
+    /// Bytes in flight to make the pixels of a metatile, beside those of the pixels.
+    pub making: usize,
+}
+
+impl Demand {
+    /// That of a plan whose pixels come from its inputs.
+    pub fn of(plan: &Plan) -> Self {
+        let side = Size::new(plan.side(), plan.side());
+        let making = plan.warp.as_ref().map_or(0, |onto| warp::budget::dearest(onto, side));
+        Self { reads: reads(plan).collect(), making }
+    }
+}
+
 /// Shares out the memory of a job.
 ///
 /// # Errors
 /// [`Error::Memory`] with the least that would do.
-pub(super) fn share_out(plan: &Plan, job: &CogJob) -> Result<Budget> {
+pub(super) fn share_out(plan: &Plan, job: &CogJob, demand: &Demand) -> Result<Budget> {
     let pixel = plan.pixel_bytes();
     let fixed = PROGRAM
         + GDAL_CACHE
         + index(plan)
         + machine::threads_memory(job.readers, job.threads)
         + job.threads * compressor(plan);
-    let largest = reads(plan).map(|r| r.chunk.area() * r.pixel).max().unwrap_or(0);
+    let largest = demand.reads.iter().map(|r| r.chunk.area() * r.pixel).max().unwrap_or(0);
     let least_chunks = largest * (job.readers + 1);
-    let task = cost(plan);
+    let task = cost(plan) + demand.making;
     // A node that waits for margins waits longer, but its margins are thin.
     let widest = plan.side() / plan.block;
     let wide = if plan.reduces_locally() { 1 } else { 4 * widest };
@@ -35,12 +52,12 @@ pub(super) fn share_out(plan: &Plan, job: &CogJob) -> Result<Budget> {
             "--memory {}M is not enough for this job; the least that would do is --memory {}M{}",
             job.memory >> 20,
             least.div_ceil(1 << 20),
-            if plan.block > 128 { ", or smaller blocks (--blocksize)" } else { "" }
+            if plan.block > 128 { ", or smaller blocks (--co BLOCKSIZE)" } else { "" }
         )));
     }
     let spare = job.memory - least;
     let chunks = least_chunks + spare * 2 / 5;
-    let swath = swath(plan, chunks);
+    let swath = swath(plan.side(), &demand.reads, chunks);
     let reserve = pyramid(swath).min(pyramid(1) + spare / 5);
     let in_flight = job.memory - fixed - reserve - chunks;
     Ok(Budget { fixed, pyramid: reserve, chunks, in_flight, task, swath })
@@ -75,35 +92,34 @@ pub(super) fn check_index(levels: &[Size], block: usize, job: &CogJob) -> Result
         return Ok(());
     }
     Err(Error::Memory(format!(
-        "{all} blocks are too many to be listed in --memory {}M: larger blocks (--blocksize), or --memory {}M",
+        "{all} blocks are too many to be listed in --memory {}M: larger blocks (--co BLOCKSIZE), or --memory {}M",
         job.memory >> 20,
         bytes.saturating_add(PROGRAM).div_ceil(1 << 20).saturating_mul(2)
     )))
 }
 
-/// Bytes in flight of a metatile: its pixels as they are read, taken apart, reduced, put together, and packed.
+/// Bytes in flight of a metatile once there are pixels: as they are read, taken apart, reduced, put together, and packed.
 fn cost(plan: &Plan) -> usize {
     let area = plan.side() * plan.side();
     let pixel = plan.pixel_bytes();
     let parts = if plan.grouping.is_plain() { 1 } else { 2 };
     let block = plan.block * plan.block * pixel;
-    let own = area * pixel * (2 + parts) + area * pixel / 3 * 2 + 3 * block + (1 << 20);
-    let side = Size::new(plan.side(), plan.side());
-    own + plan.warp.as_ref().map_or(0, |onto| warp::budget::dearest(onto, side))
+    area * pixel * (2 + parts) + area * pixel / 3 * 2 + 3 * block + (1 << 20)
 }
 
 /// How an input is read.
-struct Read {
+#[derive(Debug, Clone, Copy)]
+pub(in crate::job) struct Read {
     /// Columns and rows of a chunk.
-    chunk: Size,
+    pub chunk: Size,
     /// Bytes of a pixel.
-    pixel: usize,
+    pub pixel: usize,
     /// Columns.
-    width: usize,
+    pub width: usize,
     /// Columns along a pixel of the output.
-    scale: f64,
+    pub scale: f64,
     /// Whether its blocks reach from one side to the other.
-    striped: bool,
+    pub striped: bool,
 }
 
 /// How inputs are read.
@@ -116,28 +132,21 @@ fn reads(plan: &Plan) -> impl Iterator<Item = Read> + '_ {
         scale: 1.0,
         striped: l.description.block.width >= l.description.size.width,
     });
-    let warped = plan.warp.iter().flat_map(|onto| &onto.layers).map(|l| Read {
-        chunk: l.layout.chunk(),
-        pixel: l.pixel_bytes(),
-        width: l.size.width,
-        scale: l.scale(),
-        striped: l.level.is_none() && l.description.block.width >= l.description.size.width,
-    });
+    let warped = plan.warp.iter().flat_map(|onto| &onto.layers).map(warp::Layer::read);
     own.chain(warped)
 }
 
 /// As many columns of metatiles as can share source blocks between one row of metatiles and the next; all where none are shared.
-fn swath(plan: &Plan, chunks: usize) -> u32 {
-    let side = plan.side();
+fn swath(side: usize, reads: &[Read], chunks: usize) -> u32 {
     let row_bytes = |metatiles: usize| {
-        let one = |r: Read| {
+        let one = |r: &Read| {
             let along = |pixels: usize| (pixels as f64 * r.scale) as usize;
             let width = (along(metatiles * side) + r.chunk.width).min(r.width).max(r.chunk.width);
             width * (along(side) + 2 * r.chunk.height) * r.pixel
         };
-        reads(plan).map(one).max().unwrap_or(0)
+        reads.iter().map(one).max().unwrap_or(0)
     };
-    if reads(plan).any(|r| r.striped) {
+    if reads.iter().any(|r| r.striped) {
         // A strip reaches from one side to the other: the whole row is worked through, or its strips are read for each part of it.
         return 1 << 16;
     }

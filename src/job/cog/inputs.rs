@@ -1,14 +1,13 @@
 //! A look at the inputs: what they are, and how they fit together.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use super::options::CogOptions;
 use super::plan::{Layer, is_picture, origins};
 use super::regrid::{self, Level};
 use super::{CogJob, Nodata};
 use crate::block::SampleType;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::job::apart::check_not_an_input;
+use crate::job::tile::survey;
 use crate::job::warp;
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::describe::MaskKind;
@@ -60,11 +59,17 @@ pub(super) fn look(job: &CogJob, options: &CogOptions) -> Result<Looked> {
     if let Some(regrid) = &options.regrid {
         return regrid::look(job, options, regrid);
     }
-    let descriptions = job.inputs.iter().map(SourceSpec::describe).collect::<Result<Vec<_>>>()?;
-    check_not_an_input(job)?;
+    job.inputs.iter().for_each(SourceSpec::note_files);
+    let descriptions = survey::each(&job.inputs, job.readers, SourceSpec::describe)?;
+    check_not_an_input(&job.target, &job.inputs)?;
+    look_at(job, options, &descriptions)
+}
+
+/// Looks at inputs that were described.
+pub(super) fn look_at(job: &CogJob, options: &CogOptions, descriptions: &[Description]) -> Result<Looked> {
     let (spec, first) = (&job.inputs[0], &descriptions[0]);
     let mut bands = chosen(job, spec, first)?;
-    for (other, description) in job.inputs.iter().zip(&descriptions).skip(1) {
+    for (other, description) in job.inputs.iter().zip(descriptions).skip(1) {
         same_bands(spec, first, other, description)?;
     }
     let mut notes = Vec::new();
@@ -93,7 +98,7 @@ pub(super) fn look(job: &CogJob, options: &CogOptions) -> Result<Looked> {
     let valued = nodata.iter().any(Option::is_some);
     let colours = bands.iter().filter(|n| Some(**n) != alpha_band).count();
     let joint = mask || colours == 1 || is_picture(first, &bands) || !(valued || float);
-    let (size, places, place) = grid(job, &descriptions)?;
+    let (size, places, place) = grid(job, descriptions)?;
     let gaps = !single && !covers(&places, size);
     let reads = Reads {
         // What a mask hides is hidden whatever its value; and where bands are looked at one by one, the whole pixel says nothing.
@@ -195,21 +200,9 @@ fn common_type(spec: &SourceSpec, description: &Description, bands: &[usize]) ->
                 spec.error(format!("band {number} holds samples of type {name}, which are not supported"))
             );
         };
-        common = Some(common.map_or(own, |common| union(common, own)));
+        common = Some(common.map_or(own, |common: SampleType| common.union(own)));
     }
     common.ok_or_else(|| spec.error("has no bands"))
-}
-
-/// The smallest type that holds the values of two.
-fn union(a: SampleType, b: SampleType) -> SampleType {
-    use SampleType::{F32, F64, I8, I16, I32, U8, U16, U32};
-    const ORDER: [SampleType; 8] = [U8, I8, U16, I16, U32, I32, F32, F64];
-    let holds = |t: SampleType, v: SampleType| match (t, v) {
-        _ if t == v => true,
-        (F64, _) | (F32 | I32, U8 | I8 | U16 | I16) | (U32, U8 | U16) | (I16, U8 | I8) | (U16, U8) => true,
-        _ => false,
-    };
-    ORDER.into_iter().find(|t| holds(*t, a) && holds(*t, b)).unwrap_or(F64)
 }
 
 /// Refuses an input whose bands are not those of the first.
@@ -271,18 +264,4 @@ fn covers(places: &[Window], size: Size) -> bool {
             .enumerate()
             .all(|(k, p)| places[k + 1..].iter().all(|q| p.intersection(q).is_empty()));
     places.iter().any(|p| p.size() == size) || (apart && area == size.area())
-}
-
-/// Refuses to write over what is read.
-fn check_not_an_input(job: &CogJob) -> Result<()> {
-    let resolved = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let target = resolved(&job.target.path);
-    for spec in &job.inputs {
-        let files: Vec<PathBuf> = spec.files()?.into_iter().chain([spec.path.clone()]).collect();
-        if files.iter().any(|file| resolved(file) == target) {
-            let reason = format!("is read as {}: give the output another name", spec.path.display());
-            return Err(Error::output(&job.target.path, reason));
-        }
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@
 mod budget;
 mod groups;
 mod inputs;
+mod made;
 pub mod options;
 pub mod parts;
 pub mod plan;
@@ -17,15 +18,19 @@ mod reader;
 pub mod regrid;
 mod report;
 mod statistics;
+mod supply;
 mod weave;
 
 use std::time::Instant;
 
+pub(super) use budget::Read;
+pub(super) use made::{Asked, Made, Making};
 pub use options::CogOptions;
 pub use plan::{Budget, Plan};
-pub use report::Report;
+pub use report::{Report, Stored};
+pub(super) use supply::Supply;
 
-use super::{room, warp};
+use super::room;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
@@ -36,7 +41,7 @@ use crate::resampling::Resampling;
 use crate::sink::cog::{CogBlock, CogWriter, WrittenCog};
 use crate::target::{Shape, Target};
 use options::StatisticsChoice;
-use reader::{CogReader, Weft, filled};
+use supply::{Own, Regridded};
 use weave::Loom;
 
 /// The declared value of pixels without data.
@@ -106,14 +111,13 @@ impl CogJob {
     }
 }
 
-/// The file, and what is told of its bands in the end.
-struct Woven<'a> {
+/// The file, and what is to be told of its bands in the end.
+struct Woven<F> {
     writer: CogWriter,
-    plan: &'a Plan,
-    loom: &'a Loom<'a>,
+    told: F,
 }
 
-impl pipeline::Sink for Woven<'_> {
+impl<F: FnOnce() -> Result<Option<Statistics>>> pipeline::Sink for Woven<F> {
     type Item = CogBlock;
     type Done = WrittenCog;
     type Error = Error;
@@ -123,46 +127,8 @@ impl pipeline::Sink for Woven<'_> {
     }
 
     fn finish(self) -> Result<WrittenCog> {
-        self.writer.finish(statistics(self.plan, self.loom))
-    }
-}
-
-/// Reads the pixels of metatiles, or what they are resampled from.
-enum Feeder<'a> {
-    Own(CogReader<'a>),
-    Warp(&'a Plan, Box<warp::reader::WarpReader<'a>>),
-}
-
-/// What was read for a metatile.
-enum Feed {
-    Own(Weft),
-    Warp(TileCoord, warp::reader::Weft),
-}
-
-impl<'a> Feeder<'a> {
-    fn new(plan: &'a Plan, cache: &'a ChunkCache) -> Self {
-        match &plan.warp {
-            Some(onto) => Self::Warp(plan, Box::new(warp::reader::WarpReader::new(onto, cache))),
-            None => Self::Own(CogReader::new(plan, cache)),
-        }
-    }
-
-    fn read(&mut self, metatile: TileCoord) -> Result<Feed> {
-        match self {
-            Self::Own(reader) => reader.read(metatile).map(Feed::Own),
-            Self::Warp(plan, reader) => Ok(Feed::Warp(metatile, reader.read(plan.window(metatile))?)),
-        }
-    }
-}
-
-/// The pixels of a metatile.
-fn warped(plan: &Plan, warper: Option<&warp::weave::Loom<'_>>, feed: Feed) -> Result<Weft> {
-    match (feed, warper) {
-        (Feed::Own(weft), _) => Ok(weft),
-        (Feed::Warp(metatile, weft), Some(warper)) => {
-            Ok(Weft { metatile, pixels: filled(warper.weave(weft)?, &plan.grouping.fill) })
-        }
-        (Feed::Warp(..), None) => Err(Error::Internal("a warp without a loom".to_owned())),
+        let statistics = (self.told)()?;
+        self.writer.finish(statistics)
     }
 }
 
@@ -183,13 +149,36 @@ pub fn run(job: &CogJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) 
     planned(&plan, metatiles.len());
     let outcome = weave(job, &plan, &loom, &cache, metatiles, monitor, || {
         let writer = CogWriter::create(&job.target, plan.spec.clone())?;
-        Ok(Woven { writer, plan: &plan, loom: &loom })
+        Ok(Woven { writer, told: || Ok(statistics(&plan, &loom)) })
     })?;
     let Outcome { done, stats } = outcome;
     Ok(Report::new(job, &plan, &done, stats, cache.decoded(), begun.elapsed()))
 }
 
-/// Makes the blocks of metatiles; they go to the sink that is created.
+/// Makes a COG of pixels that are made on the way. `told` gives the statistics of its bands, unless they are computed here, or says why
+/// it must not be finished.
+///
+/// # Errors
+/// As [`run`].
+fn run_made(
+    job: &CogJob,
+    plan: &Plan,
+    supply: &impl Supply,
+    monitor: &Monitor,
+    told: impl FnOnce() -> Result<Option<Statistics>> + Send,
+) -> Result<Outcome<WrittenCog>> {
+    let loom = Loom::new(plan);
+    let told = || {
+        let told = told()?;
+        Ok(statistics(plan, &loom).or(told.filter(|_| plan.statistics == StatisticsChoice::Auto)))
+    };
+    weave_from(supply, job, plan, &loom, plan.metatiles(), monitor, || {
+        let writer = CogWriter::create(&job.target, plan.spec.clone())?;
+        Ok(Woven { writer, told })
+    })
+}
+
+/// Makes the blocks of metatiles from what the inputs hold; they go to the sink that is created.
 fn weave<S: pipeline::Sink<Item = CogBlock, Error = Error>>(
     job: &CogJob,
     plan: &Plan,
@@ -202,7 +191,28 @@ fn weave<S: pipeline::Sink<Item = CogBlock, Error = Error>>(
 where
     S::Done: Send,
 {
-    let warper = plan.warp.as_ref().map(warp::weave::Loom::new);
+    match &plan.warp {
+        Some(onto) => {
+            let supply = Regridded::new(plan, onto, cache);
+            weave_from(&supply, job, plan, loom, metatiles, monitor, create)
+        }
+        None => weave_from(&Own { plan, cache }, job, plan, loom, metatiles, monitor, create),
+    }
+}
+
+/// Makes the blocks of metatiles.
+fn weave_from<S: pipeline::Sink<Item = CogBlock, Error = Error>>(
+    supply: &impl Supply,
+    job: &CogJob,
+    plan: &Plan,
+    loom: &Loom<'_>,
+    metatiles: Vec<TileCoord>,
+    monitor: &Monitor,
+    create: impl FnOnce() -> Result<S> + Send,
+) -> Result<Outcome<S::Done>>
+where
+    S::Done: Send,
+{
     let limits = Limits {
         // A reader opens handles of its own.
         readers: job.readers.min(metatiles.len()),
@@ -217,9 +227,11 @@ where
         monitor,
         Job {
             cost: |_: &TileCoord| plan.budget.task.min(plan.budget.in_flight),
-            open: || Ok(Feeder::new(plan, cache)),
-            read: |feeder: &mut Feeder<'_>, metatile: &TileCoord| feeder.read(*metatile),
-            process: |feed: Feed| loom.weave(warped(plan, warper.as_ref(), feed)?),
+            open: || Ok(supply.open()),
+            read: |reader: &mut _, metatile: &TileCoord| {
+                supply.read(reader, plan.window(*metatile)).map(|read| (*metatile, read))
+            },
+            process: |(metatile, read)| loom.weave(metatile, supply.make(read)?),
             create,
         },
     )?;

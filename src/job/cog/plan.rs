@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use super::budget::Demand;
 use super::groups::{Group, Grouping, Has};
 use super::inputs::{self, Looked};
+use super::made::Making;
 use super::options::{CogOptions, OverviewSource, PredictorChoice, StatisticsChoice};
 use super::regrid::Level;
 use super::{CogJob, Nodata, budget};
-use crate::block::SampleType;
+use crate::block::{Block, SampleType};
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::job::room::{Need, is_plain};
@@ -17,7 +19,7 @@ use crate::pyramid::{Cascade, Pyramid, TileRange};
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::codec::Codec;
 use crate::raster::describe::Interpretation;
-use crate::raster::source::Selection;
+use crate::raster::source::{Selection, seen};
 use crate::raster::template::{BandOrigin, Statistics, TemplateSpec};
 use crate::raster::{Description, SourceSpec, check_creation_options, nodata_as};
 use crate::resampling::Resampling;
@@ -105,10 +107,55 @@ impl Plan {
     pub fn new(job: &CogJob) -> Result<Self> {
         let options = CogOptions::new(&job.creation_options)?;
         let looked = inputs::look(job, &options)?;
+        let mut plan = Self::of(job, &options, looked)?;
+        plan.budget = budget::share_out(&plan, job, &Demand::of(&plan))?;
+        Ok(plan)
+    }
+
+    /// Plans a COG whose pixels are made on the way. The one input of the job says all that it is to say, and only that.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for options that contradict the input or each other, [`Error::Memory`] when the memory allowed is not enough.
+    pub(super) fn made(job: &CogJob, size: Size, making: &Making<'_>) -> Result<Self> {
+        let options = CogOptions::new(&job.creation_options)?;
+        if options.regrid.is_some() {
+            return Err(Error::Usage(format!(
+                "--co TILING_SCHEME and TARGET_SRS: the grid is said by other options here ({}); 'tileloom cog' of the result knows them",
+                making.grid
+            )));
+        }
+        if making.side == Some(0) {
+            return Err(Error::Usage("--window-size 0: give a number of pixels".to_owned()));
+        }
+        let mut description = job.inputs[0].describe()?;
+        description.size = size;
+        let looked = inputs::look_at(job, &options, &[description])?;
+        let mut plan = Self::of(job, &options, looked)?;
+        // The largest metatiles of which there is room for as many as there are threads; if there are none, the smallest.
+        let busy = job.readers + job.threads;
+        let cascade = &plan.pyramid.cascades()[0];
+        let wanted = |span: &u8| making.side.is_none_or(|side| *span == 0 || plan.block << span <= side);
+        let spans: Vec<u8> = (0..=cascade.base() - cascade.root()).filter(wanted).rev().collect();
+        for span in spans {
+            plan.pyramid = pyramid(&plan.levels, plan.block, span)?;
+            let side = Size::new(plan.side(), plan.side());
+            let demand = Demand { reads: making.reads.clone(), making: (making.cost)(side) };
+            let shared = budget::share_out(&plan, job, &demand);
+            let roomy = shared.as_ref().is_ok_and(|budget| budget.in_flight >= budget.task * busy);
+            if roomy || span == 0 {
+                plan.budget = shared?;
+                break;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Plans a job, its memory aside.
+    fn of(job: &CogJob, options: &CogOptions, looked: Looked) -> Result<Self> {
         let mut guesses = options.guesses.clone();
         guesses.extend(looked.guesses.iter().cloned());
         let mut notes = looked.notes.clone();
-        let levels = levels(looked.size, &options);
+        let levels = levels(looked.size, options);
         budget::check_index(&levels, options.block, job)?;
         looked.level.as_ref().map_or(Ok(()), |level| level.check(levels.len() - 1))?;
         let sample_type = looked.sample_type;
@@ -125,19 +172,18 @@ impl Plan {
         if levels.len() > 1 {
             check_resampling(overview_resampling, options.block, looked.palette)?;
         }
-        let codecs = Codecs { options: &options, looked: &looked, sample_type, named };
+        let codecs = Codecs { options, looked: &looked, sample_type, named };
         let creation = codecs.creation(&mut guesses)?;
         let block = Size::new(options.block, options.block);
         let bands = looked.origins.len();
         let made = creation.clone().map(|list| Codec::new(block, bands, sample_type, &list));
         let used = &creation[..levels.len().min(2)];
         used.iter().try_for_each(|list| Codec::try_out(bands, sample_type, list))?;
-        let spec = spec(job, &looked, &options, &levels, &grouping, creation, overview_resampling);
+        let spec = spec(job, &looked, options, &levels, &grouping, creation, overview_resampling);
         let coarse =
             looked.warp.as_ref().map_or(1.0, |w| w.layers.iter().map(warp::Layer::scale).fold(1.0, f64::max));
         let pixel = ((bands * sample_type.bytes()) as f64 * coarse * coarse) as usize;
-        let pyramid = pyramid(&levels, options.block, pixel)
-            .ok_or_else(|| Error::Internal("a raster without blocks".to_owned()))?;
+        let pyramid = pyramid(&levels, options.block, span(options.block, pixel))?;
         let (layers, warp) = (looked.layers, looked.warp);
         let places = Places::new(layers.iter().map(|l| &l.place).enumerate());
         if looked.gaps
@@ -174,8 +220,16 @@ impl Plan {
                         beside it (an attribute table, names of categories, an unusual CRS)";
             plan.notes.push(text.to_owned());
         }
-        plan.budget = budget::share_out(&plan, job)?;
         Ok(plan)
+    }
+
+    /// The samples of all bands of the input as the file holds them, and where they have data.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when they are not those of the input.
+    pub(in crate::job) fn seen(&self, stored: &Block) -> Result<Block> {
+        let layer = self.layers.first().ok_or_else(|| Error::Internal("a COG of nothing".to_owned()))?;
+        seen(stored, &layer.description, &layer.selection)
     }
 
     /// Type of the samples of all bands.
@@ -204,7 +258,7 @@ impl Plan {
     }
 
     /// Side of a metatile in pixels.
-    pub(super) fn side(&self) -> usize {
+    pub(in crate::job) fn side(&self) -> usize {
         let cascade = &self.pyramid.cascades()[0];
         self.block << (cascade.base() - cascade.root())
     }
@@ -220,7 +274,7 @@ impl Plan {
     }
 
     /// What it takes on the disk, at most where blocks are compressed: the file, and as much while it is being made.
-    pub(super) fn need(&self) -> Need {
+    pub(in crate::job) fn need(&self) -> Need {
         let pixel = self.bands() * self.sample_type().bytes();
         let output = self.levels.iter().map(|level| (level.area() * pixel) as u64).sum();
         Need { output, spool: output, certain: is_plain(self.creation()) }
@@ -247,18 +301,25 @@ fn levels(size: Size, options: &CogOptions) -> Vec<Size> {
     all
 }
 
-/// The blocks of all levels. Metatiles are about [`METATILE`] pixels wide.
-fn pyramid(levels: &[Size], block: usize, pixel: usize) -> Option<Pyramid> {
-    let count = (levels.len() - 1) as u8;
+/// How often metatiles of about [`METATILE`] pixels are halved until they are a block.
+fn span(block: usize, pixel: usize) -> u8 {
     let mut span = 0u8;
     while block << (span + 1) <= METATILE && (block << (span + 1)).pow(2) * pixel <= MOST_BYTES {
         span += 1;
     }
-    let span = span.min(count);
-    let tiles = |side: usize| u32::try_from(side.div_ceil(block)).ok();
-    let (columns, rows) = (tiles(levels[0].width)?, tiles(levels[0].height)?);
-    let all = TileRange { x: 0..columns, y: 0..rows };
-    Pyramid::of(vec![Cascade::new(count, 0, span, (columns, rows), &[all])?])
+    span
+}
+
+/// The blocks of all levels, by metatiles that are halved so often until they are a block.
+fn pyramid(levels: &[Size], block: usize, span: u8) -> Result<Pyramid> {
+    let made = || {
+        let count = (levels.len() - 1) as u8;
+        let tiles = |side: usize| u32::try_from(side.div_ceil(block)).ok();
+        let (columns, rows) = (tiles(levels[0].width)?, tiles(levels[0].height)?);
+        let all = TileRange { x: 0..columns, y: 0..rows };
+        Pyramid::of(vec![Cascade::new(count, 0, span.min(count), (columns, rows), &[all])?])
+    };
+    made().ok_or_else(|| Error::Internal("a raster without blocks".to_owned()))
 }
 
 fn check_resampling(method: Resampling, block: usize, palette: bool) -> Result<()> {

@@ -3,22 +3,12 @@
 use super::plan::{Layer, Plan};
 use crate::block::{Assembly, Block, Sample, Validity, interleaved_slice_mut};
 use crate::error::{Error, Result};
-use crate::grid::TileCoord;
 use crate::raster::chunks::{ChunkCache, ChunkKey};
 use crate::raster::{Source, Workspace};
-use crate::window::{Size, Window};
+use crate::window::Window;
 
 /// Most rasters a reader keeps open.
 const OPEN_INPUTS: usize = 32;
-
-/// All that the pool needs to make a metatile.
-#[derive(Debug)]
-pub(super) struct Weft {
-    /// The metatile, by its root.
-    pub metatile: TileCoord,
-    /// Its pixels inside of the raster.
-    pub pixels: Block,
-}
 
 /// Reads inputs for metatiles, on one thread. Rasters are opened when first needed.
 pub(super) struct CogReader<'a> {
@@ -35,17 +25,15 @@ impl<'a> CogReader<'a> {
         Self { plan, cache, sources: Vec::new(), work: Workspace::default() }
     }
 
-    /// Reads what a metatile needs.
+    /// Reads the pixels of a window.
     ///
     /// # Errors
     /// [`Error::Input`] naming the input and the window that cannot be read.
-    pub fn read(&mut self, metatile: TileCoord) -> Result<Weft> {
-        let window = self.plan.window(metatile);
-        let pixels = match &self.plan.layers[..] {
-            [layer] if layer.place == self.plan.levels[0].window() => self.part(0, layer, window)?,
-            _ => self.mosaic(window)?,
-        };
-        Ok(Weft { metatile, pixels })
+    pub fn read(&mut self, window: Window) -> Result<Block> {
+        match &self.plan.layers[..] {
+            [layer] if layer.place == self.plan.levels[0].window() => self.part(0, layer, window),
+            _ => self.mosaic(window),
+        }
     }
 
     /// A window of several inputs, later ones over earlier ones.
@@ -67,7 +55,7 @@ impl<'a> CogReader<'a> {
 
     /// A window of an input in its own pixels.
     fn part(&mut self, number: usize, layer: &'a Layer, window: Window) -> Result<Block> {
-        if is_whole(&window, layer.description.block, layer.description.size) {
+        if window.is_made_of(layer.description.block, layer.description.size) {
             // No other window takes any of these blocks.
             let source = source(&mut self.sources, number, layer)?;
             return source.read_with(window, &mut self.work, None);
@@ -101,16 +89,6 @@ fn source<'s>(sources: &'s mut Vec<(usize, Source)>, number: usize, layer: &Laye
     }
     sources.push(entry);
     sources.last().map(|(_, source)| source).ok_or_else(|| Error::Internal("a source was lost".to_owned()))
-}
-
-/// Whether a window is made of whole blocks of a raster.
-fn is_whole(window: &Window, block: Size, raster: Size) -> bool {
-    let edge =
-        |at: i64, block: usize, end: usize| at as usize == end || (at as usize).is_multiple_of(block.max(1));
-    edge(window.x, block.width, raster.width)
-        && edge(window.right(), block.width, raster.width)
-        && edge(window.y, block.height, raster.height)
-        && edge(window.bottom(), block.height, raster.height)
 }
 
 /// The same pixels, with what stands where there is no data.

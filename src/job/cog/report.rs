@@ -66,6 +66,42 @@ pub struct Report {
     pub versions: Versions,
 }
 
+/// How a raster is stored that became a COG while it was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stored {
+    /// Columns and rows of its overviews, largest first.
+    pub overviews: Vec<[usize; 2]>,
+    /// How they were made.
+    pub overview_resampling: &'static str,
+    /// Side of a block in pixels.
+    pub block: usize,
+    /// Creation options of GDAL's `GTiff` driver that say how blocks are packed.
+    pub packing: Vec<String>,
+    /// Whether it has a mask.
+    pub mask: bool,
+    /// Whether it is a `BigTIFF`.
+    pub bigtiff: bool,
+    /// Blocks in it.
+    pub blocks: u64,
+    /// Blocks that were left out, as they hold no data.
+    pub empty: u64,
+}
+
+impl Stored {
+    pub(in crate::job) fn new(plan: &Plan, written: &WrittenCog) -> Self {
+        Self {
+            overviews: plan.levels.iter().skip(1).map(|level| [level.width, level.height]).collect(),
+            overview_resampling: plan.overview_resampling.name(),
+            block: plan.block,
+            packing: plan.creation().to_vec(),
+            mask: plan.spec.mask,
+            bigtiff: written.big,
+            blocks: written.blocks,
+            empty: written.empty,
+        }
+    }
+}
+
 impl Report {
     pub(super) fn new(
         job: &CogJob,

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use super::options::StatisticsChoice;
 use super::plan::Plan;
-use super::reader::Weft;
 use super::statistics::{BandSums, sums};
 use crate::block::{Assembly, Block, Validity, from_bytes, take, to_bytes};
 use crate::error::{Error, Result};
@@ -122,12 +121,11 @@ impl<'a> Loom<'a> {
         Ok(blocks)
     }
 
-    /// The blocks of a metatile, and of all nodes above that its arrival completes.
+    /// The blocks of a metatile from its pixels inside of the raster, and of all nodes above that its arrival completes.
     ///
     /// # Errors
     /// Those of the codecs.
-    pub fn weave(&self, weft: Weft) -> Result<Vec<CogBlock>> {
-        let Weft { metatile, pixels } = weft;
+    pub fn weave(&self, metatile: TileCoord, pixels: Block) -> Result<Vec<CogBlock>> {
         let mut blocks = Vec::new();
         self.pack(0, &pixels, &mut blocks)?;
         if self.plan.levels.len() == 1 {

@@ -11,7 +11,7 @@ use crate::warp::coords::{CoordGrid, Position, whole_cells};
 use crate::warp::kernel::halo;
 use crate::warp::locate::locate;
 use crate::warp::pieces::pieces;
-use crate::window::{Size, Window};
+use crate::window::Window;
 
 /// What was read of an input.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl<'a> SplitReader<'a> {
             return Ok(None);
         }
         let (blocks, size) = (layer.description.block, layer.description.size);
-        let mut block = if !self.plan.overlaps() && is_whole(&wanted, blocks, size) {
+        let mut block = if !self.plan.overlaps() && wanted.is_made_of(blocks, size) {
             // No other chip takes any of these blocks.
             source(&mut self.sources, k, layer)?.read_with(wanted, &mut self.work, None)?
         } else {
@@ -136,14 +136,4 @@ fn source<'a>(sources: &'a mut [Option<Source>], k: usize, layer: &Layer) -> Res
     } else {
         Err(layer.spec.error("changed while it was being read"))
     }
-}
-
-/// Whether a window is made of whole blocks of a raster.
-fn is_whole(window: &Window, block: Size, raster: Size) -> bool {
-    let edge =
-        |at: i64, block: usize, end: usize| at as usize == end || (at as usize).is_multiple_of(block.max(1));
-    edge(window.x, block.width, raster.width)
-        && edge(window.right(), block.width, raster.width)
-        && edge(window.y, block.height, raster.height)
-        && edge(window.bottom(), block.height, raster.height)
 }

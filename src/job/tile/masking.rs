@@ -205,7 +205,8 @@ impl Masking {
         }
         if !planned.is_empty() && inputs.iter().all(|input| input.windows.is_empty()) {
             let what = if job.inputs.len() > 1 { "all inputs" } else { "the raster" };
-            let extent = if job.bbox.is_some() { " in the extent of --bbox" } else { "" };
+            let extent =
+                job.extent_option().map_or(String::new(), |option| format!(" in the extent of {option}"));
             let reason = format!("the cutline lies outside of {what}{extent}: no tiles to make");
             return Err(Error::input(&spec.path, reason));
         }

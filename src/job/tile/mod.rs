@@ -336,6 +336,15 @@ impl TileJob {
 }
 
 impl TileJob {
+    /// The option that says which part of the inputs counts, if one does.
+    fn extent_option(&self) -> Option<&'static str> {
+        match (&self.update, &self.bbox) {
+            (Some(_), _) => Some("--update-bbox"),
+            (None, Some(_)) => Some("--bbox"),
+            (None, None) => None,
+        }
+    }
+
     /// Refuses sizes of tiles that cannot be made.
     fn validate_tile_size(&self) -> Result<()> {
         let (own, times) = (self.tiling.tile_size(), if self.retina { 2 } else { 1 });
@@ -465,10 +474,10 @@ impl pipeline::Sink for Counted<'_> {
 
 /// The inputs hold nothing to make tiles of.
 fn empty(job: &TileJob) -> Error {
-    let extent = match (&job.masking.cutline, &job.bbox) {
-        (Some(_), _) => " inside of the cutline",
-        (None, Some(_)) => " in the extent of --bbox",
-        (None, None) => "",
+    let extent = match (&job.masking.cutline, job.extent_option()) {
+        (Some(_), _) => " inside of the cutline".to_owned(),
+        (None, Some(option)) => format!(" in the extent of {option}"),
+        (None, None) => String::new(),
     };
     Error::input(&job.inputs[0].path, format!("holds no data{extent}: every pixel is nodata or transparent"))
 }

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::grid::TileCoord;
 use crate::job::parts::same;
 use crate::pipeline::{self, Cause, Job, Limits, Monitor, Order, Outcome, Stats, side_by_side};
+use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
 use crate::raster::losses::Skipped;
 use crate::sink::{self, Deposited, Identity, Log, OutputKind, Part, Target, TileSink, Written};
@@ -48,6 +49,7 @@ impl Division {
             ));
         }
         let job = detached(job, &job.target.path);
+        job.inputs.iter().for_each(SourceSpec::note_files);
         let plan = Plan::new(&job)?;
         let identity = identity(&job, &plan)?;
         let mut order = plan.pyramid.metatiles(1);

@@ -284,7 +284,7 @@ fn nothing(job: &TileJob, set: &TileMatrixSet, has_holes: bool) -> Error {
     if has_holes {
         return empty(job);
     }
-    let extent = if job.bbox.is_some() { "the extent of --bbox".to_owned() } else { area(set) };
+    let extent = job.extent_option().map_or_else(|| area(set), |option| format!("the extent of {option}"));
     let all = if job.inputs.len() > 1 { "none of the inputs" } else { "the raster does not" };
     let verb = if job.inputs.len() > 1 { "reaches" } else { "reach" };
     Error::input(&job.inputs[0].path, format!("{all} {verb} into {extent}: no tiles to make"))

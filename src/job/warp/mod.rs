@@ -8,6 +8,7 @@
 //! and neither threads nor memory make a difference to the bytes of the file.
 
 pub(super) mod budget;
+mod cog;
 mod finish;
 pub(super) mod grid;
 pub mod parts;
@@ -18,12 +19,13 @@ pub(super) mod weave;
 
 use std::time::Instant;
 
+pub use super::calc::Budget;
 pub use super::calc::grid::Grid;
 pub(super) use plan::Layer;
-pub use plan::{Budget, Plan};
+pub use plan::Plan;
 pub use report::Report;
 
-use super::calc::Nodata;
+use super::calc::{Nodata, Written};
 use super::parts::strips::Cloth;
 use super::room::{self, Need};
 use crate::block::{Block, SampleType, Validity};
@@ -119,11 +121,11 @@ pub struct WarpJob {
     pub nodata: Nodata,
     /// Add a band of opacity, also where no input has one.
     pub add_alpha: bool,
-    /// GDAL's short name of the output's format; default `GTiff`.
+    /// GDAL's short name of the output's format; default `GTiff`. `COG` is a cloud-optimised GeoTIFF, made in the same pass.
     pub driver: String,
-    /// Creation options, `KEY=VALUE`.
+    /// Creation options, `KEY=VALUE`; those of a COG are [`super::cog::CogOptions`].
     pub creation_options: Vec<String>,
-    /// How overviews of the output are made; default none.
+    /// How overviews of the output are made; default none, in a COG average, mode for palettes.
     pub overviews: Option<Resampling>,
     /// Whether the output gets the metadata, units, scales and offsets that the inputs agree on, for a GeoTIFF.
     pub carry_metadata: bool,
@@ -198,6 +200,7 @@ impl WarpJob {
             band_names: plan.band_names.clone(),
             palette: plan.palette.clone(),
             quantities: plan.quantities.clone(),
+            band_metadata: plan.band_metadata.clone(),
             metadata: plan.metadata.clone(),
             ordered: true,
             overviews: self.overviews.map(|method| Overviews::halving(plan.grid.size, method)),
@@ -287,18 +290,29 @@ pub fn run(job: &WarpJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
     job.validate()?;
     let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
-    let note = room::check(&job.target, Need::of(&job.spec(&plan)))?;
+    let note = room::check(&job.target, need(job, &plan))?;
     plan.notes.extend(note);
     let cache = ChunkCache::new(plan.budget.chunks);
     let loom = Loom::new(&plan);
     let windows = plan.windows();
-    planned(&plan, windows.len());
+    let count = windows.len();
+    planned(&plan, count);
 
-    let outcome = weave(job, &plan, &loom, &cache, windows, monitor, || {
-        DatasetWriter::create(&job.target, job.spec(&plan)).map(Raster)
-    })?;
-    let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, &done, loom.tally(), stats, cache.decoded(), begun.elapsed()))
+    let (written, stats) = if let Some(cog) = &plan.cog {
+        let Outcome { done: (bytes, stored), stats } = cog::run(&plan, cog, &loom, &cache, monitor)?;
+        (Written { bytes, windows: count, cog: Some(stored) }, stats)
+    } else {
+        let Outcome { done, stats } = weave(job, &plan, &loom, &cache, windows, monitor, || {
+            DatasetWriter::create(&job.target, job.spec(&plan)).map(Raster)
+        })?;
+        (Written::from(done), stats)
+    };
+    Ok(Report::new(job, &plan, written, loom.tally(), stats, cache.decoded(), begun.elapsed()))
+}
+
+/// What it takes on the disk.
+fn need(job: &WarpJob, plan: &Plan) -> Need {
+    plan.cog.as_ref().map_or_else(|| Need::of(&job.spec(plan)), |cog| cog.need())
 }
 
 /// Resamples windows; they go to the sink that is created.
@@ -347,7 +361,7 @@ pub fn dry_run(job: &WarpJob) -> Result<Plan> {
     job.validate()?;
     let mut plan = Plan::new(job)?;
     job.target.check(Shape::File)?;
-    let note = room::check(&job.target, Need::of(&job.spec(&plan)))?;
+    let note = room::check(&job.target, need(job, &plan))?;
     plan.notes.extend(note);
     Ok(plan)
 }

@@ -1,23 +1,21 @@
 //! The plan of a warp: everything that decides its result, as plain data.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use serde::Serialize;
-
 use super::grid::{Crop, Settled, settle};
-use super::{Overlap, OverviewUse, WarpJob, budget};
+use super::{Budget, Overlap, OverviewUse, WarpJob, budget, cog};
 use crate::block::SampleType;
 use crate::encode::Rgba;
 use crate::error::{Error, Result};
 use crate::grid::Bounds;
+use crate::job::apart::check_not_an_input;
 use crate::job::calc::Nodata;
 use crate::job::calc::grid::{Grid, Placement};
-use crate::job::calc::output::{Storage, gdal_name};
+use crate::job::calc::output::{COG, Storage, gdal_name};
+use crate::job::cog::{Made, Read};
+use crate::job::tile::survey;
 use crate::raster::chunks::ChunkLayout;
 use crate::raster::crs::Plane;
 use crate::raster::cutline::{CutlineSpec, Onto};
-use crate::raster::describe::{Interpretation, MaskKind, carried};
+use crate::raster::describe::{BandDescription, Interpretation, MaskKind, carried};
 use crate::raster::source::Selection;
 use crate::raster::writer::Quantity;
 use crate::raster::{Description, SourceSpec, nodata_as};
@@ -57,6 +55,17 @@ impl Layer {
     /// Bytes of a pixel with its coverage.
     pub(in crate::job) fn pixel_bytes(&self) -> usize {
         self.selection.bands.len() * self.selection.sample_type.bytes() + 1
+    }
+
+    /// How it is read, to make a COG.
+    pub(in crate::job) fn read(&self) -> Read {
+        Read {
+            chunk: self.layout.chunk(),
+            pixel: self.pixel_bytes(),
+            width: self.size.width,
+            scale: self.scale(),
+            striped: self.level.is_none() && self.description.block.width >= self.description.size.width,
+        }
     }
 
     /// Pixels that are read along a pixel of the output, at most.
@@ -99,10 +108,14 @@ pub struct Plan {
     pub palette: Option<Vec<Rgba>>,
     /// How the output is stored.
     pub storage: Storage,
+    /// How it becomes a COG, if it is to be one.
+    pub(super) cog: Option<Box<Made>>,
     /// Names of the output's bands.
     pub band_names: Vec<Option<String>>,
     /// What the samples of the output's bands stand for.
     pub quantities: Vec<Quantity>,
+    /// Metadata items of the output's bands.
+    pub band_metadata: Vec<Vec<(String, String)>>,
     /// Metadata items of the output.
     pub metadata: Vec<(String, String)>,
     /// Columns and rows of a window.
@@ -115,19 +128,6 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
-/// How the memory of a run is shared out, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Budget {
-    /// The program itself and GDAL's cache.
-    pub fixed: usize,
-    /// Decoded source blocks shared by the readers.
-    pub chunks: usize,
-    /// Windows in flight.
-    pub in_flight: usize,
-    /// Bytes in flight of the dearest window.
-    pub task: usize,
-}
-
 impl Plan {
     /// Looks at the inputs and plans the job.
     ///
@@ -136,7 +136,11 @@ impl Plan {
     /// [`Error::Output`] when the output is one of them, [`Error::Memory`] when the memory allowed is not enough.
     pub fn new(job: &WarpJob) -> Result<Self> {
         let mut plan = Self::on_grid(job, |inputs, crop| settle(job, inputs, crop))?;
-        (plan.window, plan.budget) = budget::share_out(&plan, job)?;
+        if plan.storage.is_cog() {
+            cog::plan(job, &mut plan)?;
+        } else {
+            (plan.window, plan.budget) = budget::share_out(&plan, job)?;
+        }
         Ok(plan)
     }
 
@@ -148,12 +152,15 @@ impl Plan {
         job: &WarpJob,
         settle: impl FnOnce(&[(SourceSpec, Description)], &Crop<'_>) -> Result<Settled>,
     ) -> Result<Self> {
+        job.inputs.iter().chain(&job.grid.like).for_each(SourceSpec::note_files);
         let describe = |spec: &SourceSpec| spec.describe().map(|d| (spec.clone(), d));
-        let inputs = job.inputs.iter().map(describe).collect::<Result<Vec<_>>>()?;
-        check_not_an_input(job)?;
+        let inputs = survey::each(&job.inputs, job.readers, describe)?;
+        check_not_an_input(&job.target, job.inputs.iter().chain(&job.grid.like))?;
         let kind = Kind::of(job, &inputs)?;
-        let carries = job.carry_metadata && job.driver.eq_ignore_ascii_case("GTiff");
-        let mut metadata = if carries { carried(inputs.iter().map(|(_, d)| d)) } else { Vec::new() };
+        let tiff = ["GTiff", COG].iter().any(|name| job.driver.eq_ignore_ascii_case(name));
+        let carries = job.carry_metadata && tiff;
+        let mut metadata =
+            if carries { carried(inputs.iter().map(|(_, d)| &d.metadata[..])) } else { Vec::new() };
         metadata.extend(job.metadata.iter().cloned());
         let cutline = job.cutline.as_ref().map(CutlineSpec::read).transpose()?;
         let crop = |wkt: &str| -> Result<Option<Bounds>> {
@@ -176,9 +183,19 @@ impl Plan {
         let alpha = job.add_alpha || kind.alpha;
         let bands = kind.bands + usize::from(alpha);
         let mut options = job.creation_options.clone();
-        kind.name_bands(&mut options, job, sample_type, alpha);
-        let storage = Storage::of(&job.driver, options, sample_type, grid.size, bands)?;
-        if job.overviews.is_some() && storage.driver != "GTiff" {
+        if tiff {
+            kind.name_bands(&mut options, sample_type, alpha);
+        }
+        let mut storage = if job.driver.eq_ignore_ascii_case(COG) {
+            Storage::of(COG, job.creation_options.clone(), sample_type, grid.size, bands)?
+        } else {
+            Storage::of(&job.driver, options.clone(), sample_type, grid.size, bands)?
+        };
+        if storage.is_cog() {
+            // Those that say what bands mean.
+            storage.options = options.split_off(job.creation_options.len());
+        }
+        if job.overviews.is_some() && !storage.is_tiff() {
             let driver = &storage.driver;
             return Err(Error::Usage(format!("--overviews: only a GTiff has them here, not {driver}")));
         }
@@ -202,8 +219,10 @@ impl Plan {
             stencil,
             palette: kind.palette,
             storage,
+            cog: None,
             band_names: kind.names,
             quantities: if carries { kind.quantities } else { Vec::new() },
+            band_metadata: if carries { kind.metadata } else { Vec::new() },
             metadata,
             window: Size::new(0, 0),
             budget: Budget::default(),
@@ -218,12 +237,7 @@ impl Plan {
 
     /// The windows of the output, row by row, cut off at its edges.
     pub fn windows(&self) -> Vec<Window> {
-        let (size, window) = (self.grid.size, self.window);
-        let rows = (0..size.height).step_by(window.height);
-        let at = |x: usize, y: usize| Window::new(x as i64, y as i64, window.width, window.height);
-        rows.flat_map(|y| (0..size.width).step_by(window.width).map(move |x| at(x, y)))
-            .map(|w| w.intersection(&size.window()))
-            .collect()
+        self.grid.size.windows(self.window)
     }
 
     /// What the coverage of inputs means: whether a pixel may be partly opaque.
@@ -256,18 +270,26 @@ struct Kind {
     names: Vec<Option<String>>,
     /// What the samples of the bands stand for, as far as all inputs agree.
     quantities: Vec<Quantity>,
+    /// Metadata items of the bands, those that the inputs agree on.
+    metadata: Vec<Vec<(String, String)>>,
     rgb: bool,
+}
+
+/// The `k`-th band taken of each input.
+fn kth<'a>(
+    inputs: &'a [(SourceSpec, Description)],
+    selections: &'a [Selection],
+    k: usize,
+) -> impl Iterator<Item = &'a BandDescription> {
+    let all = inputs.iter().zip(selections);
+    all.filter_map(move |((_, description), selection)| description.bands.get(selection.bands.get(k)? - 1))
 }
 
 /// What the samples of the `k`-th band taken stand for, if they do in all inputs.
 fn quantity(inputs: &[(SourceSpec, Description)], selections: &[Selection], k: usize) -> Quantity {
-    let of_one = |((_, description), selection): (&(SourceSpec, Description), &Selection)| {
-        let band = description.bands.get(selection.bands.get(k)? - 1)?;
-        Some(Quantity { unit: band.unit.clone(), scale: band.scale, offset: band.offset })
-    };
-    let mut all = inputs.iter().zip(selections).map(of_one);
-    let first = all.next().flatten();
-    first.filter(|first| all.all(|other| other.as_ref() == Some(first))).unwrap_or_default()
+    let of_one = |b: &BandDescription| Quantity { unit: b.unit.clone(), scale: b.scale, offset: b.offset };
+    let mut all = kth(inputs, selections, k).map(of_one);
+    all.next().filter(|first| all.all(|other| other == *first)).unwrap_or_default()
 }
 
 impl Kind {
@@ -305,7 +327,7 @@ impl Kind {
         }
         let mut types = selections.iter().map(|s| s.sample_type);
         let start = selection.sample_type;
-        let sample_type = types.clone().fold(start, union);
+        let sample_type = types.clone().fold(start, SampleType::union);
         let mixed = types.any(|t| t != sample_type);
         for selection in &mut selections {
             selection.sample_type = sample_type;
@@ -318,6 +340,8 @@ impl Kind {
         let own = |n: &usize| first.bands.get(n - 1);
         let names = selection.bands.iter().map(|n| own(n).and_then(|b| b.description.clone())).collect();
         let quantities = (0..bands).map(|k| quantity(inputs, &selections, k)).collect();
+        let metadata = (0..bands).map(|k| carried(kth(inputs, &selections, k).map(|b| &b.metadata[..])));
+        let metadata = metadata.collect();
         let colours = [Interpretation::Red, Interpretation::Green, Interpretation::Blue];
         let rgb = bands >= 3
             && selection
@@ -326,7 +350,19 @@ impl Kind {
                 .zip(colours)
                 .all(|(n, c)| own(n).is_some_and(|b| b.interpretation == c));
         let alpha = selections.iter().any(|s| s.alpha.is_some());
-        Ok(Self { bands, selections, alpha, sample_type, mixed, nodata, palette, names, quantities, rgb })
+        Ok(Self {
+            bands,
+            selections,
+            alpha,
+            sample_type,
+            mixed,
+            nodata,
+            palette,
+            names,
+            quantities,
+            metadata,
+            rgb,
+        })
     }
 
     /// The value of the output's pixels without data.
@@ -346,10 +382,7 @@ impl Kind {
     }
 
     /// Says in the options of a GeoTIFF what its bands mean, where GDAL would take them for something else.
-    fn name_bands(&self, options: &mut Vec<String>, job: &WarpJob, sample_type: SampleType, alpha: bool) {
-        if !job.driver.eq_ignore_ascii_case("GTiff") {
-            return;
-        }
+    fn name_bands(&self, options: &mut Vec<String>, sample_type: SampleType, alpha: bool) {
         let given = |options: &[String], key: &str| {
             options.iter().any(|o| o.split_once('=').is_some_and(|(k, _)| k.trim().eq_ignore_ascii_case(key)))
         };
@@ -396,26 +429,10 @@ fn select(job: &WarpJob, description: &Description) -> std::result::Result<Selec
             let name = &description.bands[number - 1].sample_type;
             format!("holds samples of type {name} in band {number}, which cannot be resampled")
         })?;
-        sample_type = Some(sample_type.map_or(own, |all| union(all, own)));
+        sample_type = Some(sample_type.map_or(own, |all: SampleType| all.union(own)));
     }
     let sample_type = sample_type.ok_or("has no band but opacity")?;
     Ok(Selection { bands, alpha, sample_type })
-}
-
-/// The smallest type that holds all values of two.
-fn union(a: SampleType, b: SampleType) -> SampleType {
-    use SampleType::{F32, F64, I8, I16, I32, U8, U16, U32};
-    let wide = |t: SampleType| matches!(t, I32 | U32 | F64);
-    match (a, b) {
-        _ if a == b => a,
-        (F32 | F64, other) | (other, F32 | F64) if wide(other) || wide(a) || wide(b) => F64,
-        (F32, _) | (_, F32) => F32,
-        (U8, U16) | (U16, U8) => U16,
-        (U8 | U16, U32) | (U32, U8 | U16) => U32,
-        (U32, _) | (_, U32) => F64,
-        (U8 | I16 | I8, I8 | I16 | U8) => I16,
-        _ => I32,
-    }
 }
 
 /// The inputs as they are read.
@@ -534,43 +551,9 @@ fn stencil(cutline: &crate::raster::cutline::Cutline, grid: &Grid) -> Result<Ste
     Ok(Stencil::new(&polygons, &grid.size.window().expanded(64)))
 }
 
-/// Refuses to write over what is read.
-fn check_not_an_input(job: &WarpJob) -> Result<()> {
-    let resolved = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let target = resolved(&job.target.path);
-    for spec in job.inputs.iter().chain(&job.grid.like) {
-        let files: Vec<PathBuf> = spec.files()?.into_iter().chain([spec.path.clone()]).collect();
-        if files.iter().any(|file| resolved(file) == target) {
-            let reason = format!("is read as {}: give the output another name", spec.path.display());
-            return Err(Error::output(&job.target.path, reason));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_common_type_holds_what_each_holds() {
-        use SampleType::{F32, F64, I8, I16, I32, U8, U16, U32};
-        for (a, b, both) in [
-            (U8, U8, U8),
-            (U8, U16, U16),
-            (I8, U8, I16),
-            (I16, U8, I16),
-            (I16, U16, I32),
-            (U16, U32, U32),
-            (U32, I16, F64),
-            (I32, U16, I32),
-            (F32, U16, F32),
-            (F32, I32, F64),
-            (F64, U8, F64),
-        ] {
-            assert_eq!((union(a, b), union(b, a)), (both, both), "{a:?} and {b:?}");
-        }
-    }
 
     #[test]
     fn the_box_around_points_holds_them() {

@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::WarpJob;
 use super::finish::Counted;
 use super::plan::Plan;
+use crate::job::calc::Written;
 use crate::job::calc::output::gdal_name;
+use crate::job::cog::Stored;
 use crate::job::machine;
 use crate::job::tile::Versions;
 use crate::pipeline::Stats;
 use crate::raster::chunks::Decoded;
 use crate::raster::losses::Skipped;
-use crate::raster::writer::WrittenRaster;
 
 /// What was made, and what it took.
 #[derive(Debug, Clone, Serialize)]
@@ -48,6 +49,9 @@ pub struct Report {
     pub bytes: u64,
     /// Windows that were made.
     pub windows: usize,
+    /// How it is stored, if it is a COG.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cog: Option<Stored>,
     /// What was decided in the user's place.
     pub guesses: Vec<String>,
     /// What the user should know of the inputs.
@@ -76,7 +80,7 @@ impl Report {
     pub(super) fn new(
         job: &WarpJob,
         plan: &Plan,
-        written: &WrittenRaster,
+        written: Written,
         counted: Counted,
         stats: Stats,
         decoded: Decoded,
@@ -97,6 +101,7 @@ impl Report {
             missing: counted.missing,
             bytes: written.bytes,
             windows: written.windows,
+            cog: written.cog,
             guesses: plan.guesses.clone(),
             notes: plan.notes.clone(),
             warnings: warnings(plan, counted),

@@ -25,16 +25,31 @@ pub(super) fn facts_of(program: &Program, origins: &[Option<Origin>], formulas: 
 }
 
 /// The bands of the first raster that enter where no expression says so; `alone` for an operation that looks at one.
-pub(super) fn entering(scene: &Scene<'_>, alone: bool) -> Vec<usize> {
+fn entering(scene: &Scene<'_>, alone: bool) -> Vec<usize> {
     let first = scene.inputs.first().map_or(0, |i| i.first - 1);
     if alone { vec![first] } else { scene.entering.clone() }
 }
 
-/// The program over the inputs.
-pub(super) fn begin(scene: &Scene<'_>, formulas: &[Formula], alone: bool) -> Result<Program> {
+/// The program over the inputs, and the bands that enter its formulas, as far as these are bands of the inputs.
+pub(super) fn begin(
+    scene: &Scene<'_>,
+    formulas: &[Formula],
+    alone: bool,
+) -> Result<(Program, Vec<Option<Origin>>)> {
     let mut builder = Builder::new(scene.inputs);
     let mut values =
         scene.expressions.iter().map(|e| builder.expression(e)).collect::<Result<Vec<_>, _>>()?;
+    let mut origins = Vec::new();
+    for value in &mut values {
+        let shown = builder.shows(value);
+        origins.push(shown.map(|(input, band)| Origin { input, band, exact: true }));
+        let own = || scene.inputs[shown?.0].bands[shown?.1].as_ref()?.name.clone();
+        value.name = value.name.take().or_else(own);
+    }
+    if scene.expressions.is_empty() {
+        let bands = entering(scene, alone).into_iter();
+        origins.extend(bands.map(|band| Some(Origin { input: 0, band, exact: true })));
+    }
     if values.is_empty() && !matches!(formulas.first(), Some(Formula { operands: Operands::Named(_), .. })) {
         for band in entering(scene, alone) {
             let mut value = builder.band(0, band).map_err(Error::Usage)?;
@@ -47,7 +62,7 @@ pub(super) fn begin(scene: &Scene<'_>, formulas: &[Formula], alone: bool) -> Res
         values = apply(&mut builder, formula, &values, of_inputs.then_some(scene.inputs))?;
         of_inputs = false;
     }
-    Ok(builder.finish(&values))
+    Ok((builder.finish(&values), origins))
 }
 
 /// A program over the bands of an operation.

@@ -180,20 +180,13 @@ impl RasterPart {
         self.parcel.path()
     }
 
-    /// Reads all of it to find out whether it is what it was.
-    ///
-    /// # Errors
-    /// [`Error::Output`] when it is not.
-    pub fn check(&self) -> Result<()> {
-        self.parcel.check()
-    }
-
     /// The portions of pixels in it, where GDAL is to pack them.
     pub(super) fn pixels(&self, mut each: impl FnMut(&Block) -> Result<()>) -> Result<()> {
         let shelf = Shelf::default();
         let number = shelf.put(self.path());
         let mut bytes = Vec::new();
         self.parcel.pieces().iter().try_for_each(|piece| {
+            bytes.resize(piece.bytes(), 0);
             shelf.read(number, piece, &mut bytes)?;
             each(&from_bytes(&bytes).ok_or_else(|| damaged(self.path()))?)
         })

@@ -38,6 +38,8 @@ pub struct DatasetSpec {
     pub band_names: Vec<Option<String>>,
     /// What the samples of the bands stand for, in their order; default nothing but themselves.
     pub quantities: Vec<Quantity>,
+    /// Metadata items of the bands, in their order: names and values; default none.
+    pub band_metadata: Vec<Vec<(String, String)>>,
     /// Colour table of the first band; default none.
     pub palette: Option<Vec<Rgba>>,
     /// Metadata items: names and values; default none.
@@ -146,6 +148,7 @@ impl DatasetSpec {
             nodata: None,
             band_names: Vec::new(),
             quantities: Vec::new(),
+            band_metadata: Vec::new(),
             palette: None,
             metadata: Vec::new(),
             ordered: false,
@@ -177,7 +180,7 @@ impl DatasetSpec {
     }
 
     /// Creates the dataset with everything that has to be said before the first pixel.
-    pub(super) fn create(&self, path: &Path, native_int8: bool) -> Result<Dataset, String> {
+    pub(in crate::raster) fn create(&self, path: &Path, native_int8: bool) -> Result<Dataset, String> {
         let driver = DriverManager::get_driver_by_name(&self.driver).map_err(|e| reason(&e))?;
         let mut options = CslStringList::new();
         for option in &self.creation_options {
@@ -213,6 +216,12 @@ impl DatasetSpec {
         }
         for (name, value) in &self.metadata {
             dataset.set_metadata_item(name, value, "").map_err(|e| reason(&e))?;
+        }
+        for (number, items) in self.band_metadata.iter().take(self.bands).enumerate() {
+            let mut band = dataset.rasterband(number + 1).map_err(|e| reason(&e))?;
+            for (name, value) in items {
+                band.set_metadata_item(name, value, "").map_err(|e| reason(&e))?;
+            }
         }
         for (number, name) in self.names() {
             let mut band = dataset.rasterband(number).map_err(|e| reason(&e))?;

@@ -136,6 +136,11 @@ impl Layout {
         self.end
     }
 
+    /// Where the blocks begin.
+    pub(super) fn data(&self) -> u64 {
+        self.data
+    }
+
     /// The bytes before the blocks.
     pub(super) fn head(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.data as usize);
@@ -173,9 +178,19 @@ impl Layout {
     }
 }
 
-/// The blocks in the order of the file, without those that are left out.
-pub(super) fn order(held: &[Vec<Held>]) -> impl Iterator<Item = Held> + '_ {
-    held.iter().rev().flatten().copied().filter(|block| block.samples > 0)
+/// The blocks in the order of the file from some number on, with those that are left out.
+pub(super) fn order(held: &[Vec<Held>], from: usize) -> impl Iterator<Item = Held> + '_ {
+    let before = held.iter().rev().scan(0, |count, level| {
+        let own = *count;
+        *count += level.len();
+        Some(own)
+    });
+    let rest = held
+        .iter()
+        .rev()
+        .zip(before)
+        .map(move |(level, before)| level.get(from.saturating_sub(before)..).unwrap_or_default());
+    rest.flatten().copied()
 }
 
 /// The entries that say where blocks are: offset and size of each.

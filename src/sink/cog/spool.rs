@@ -138,15 +138,14 @@ impl BlockSpool {
         (there.len() as u64, empty.len() as u64)
     }
 
-    /// Reads a block: its samples, and then its mask.
-    pub(super) fn read(&self, held: Held, bytes: &mut Vec<u8>) -> Result<()> {
+    /// Reads a block: its samples, and then its mask. `bytes` are as many as both have. Any thread may.
+    pub(super) fn read(&self, held: Held, bytes: &mut [u8]) -> Result<()> {
         let (file, offset) = ((held.offset >> PLACE_BITS) as usize, held.offset & ((1 << PLACE_BITS) - 1));
         if let Some(part) = file.checked_sub(1) {
             let lengths = [held.samples, held.mask];
             let piece = Piece { plane: 0, number: 0, offset, lengths, hash: held.hash };
             return self.shelf.read(part, &piece, bytes);
         }
-        bytes.resize(held.samples as usize + held.mask as usize, 0);
         let read = self.file.read_exact_at(bytes, held.offset);
         read.map_err(|e| failed(&self.path, "cannot be read back", &e))?;
         if xxh3_64(bytes) == held.hash {

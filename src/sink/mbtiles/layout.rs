@@ -8,8 +8,8 @@ use super::btree::{
     Kind, OVERFLOW, PAGE, POINTER, Page, Short, Value, child, divided, grouped, local, page_number,
     page_ordinal, record,
 };
+use crate::assemble::Layout;
 use crate::error::Result;
-use crate::sink::assemble::Layout;
 use crate::sink::spool::Sorted;
 
 /// What `SQLite` made.

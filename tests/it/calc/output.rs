@@ -60,6 +60,67 @@ fn the_first_input_gives_its_metadata() {
 }
 
 #[test]
+fn a_band_that_is_passed_on_keeps_what_it_says_of_itself() {
+    let dir = scratch();
+    let (input, out) = (dir.path().join("in.tif"), dir.path().join("out.tif"));
+    let scaled = ["-q", "-a_scale", "0.5", "-a_offset", "3"];
+    succeed(Command::new("gdal_translate").args(scaled).arg(testdata("dem.tif")).arg(&input));
+    {
+        let update = gdal::GdalOpenFlags::GDAL_OF_UPDATE;
+        let options = gdal::DatasetOptions { open_flags: update, ..Default::default() };
+        let dataset = Dataset::open_ex(&input, options).expect("opens");
+        let mut band = dataset.rasterband(1).expect("a band");
+        gdal::Metadata::set_metadata_item(&mut band, "WAVELENGTH", "450", "").expect("set");
+        gdal::Metadata::set_metadata_item(&mut band, "STATISTICS_MAXIMUM", "9", "").expect("set");
+        gdal::Metadata::set_description(&mut band, "height").expect("set");
+    }
+    let said = |options: &[&str]| {
+        calc(&[&input], &out, &[options, &["--overwrite"]].concat());
+        let band = info(&out)["bands"][0].clone();
+        ["description", "scale", "offset", "metadata"].map(|key| band[key].clone())
+    };
+    let own: Value = serde_json::json!({ "": { "WAVELENGTH": "450" } });
+    let kept = ["height".into(), 0.5.into(), 3.0.into(), own];
+    // As it is, masked, smoothed, and as a COG.
+    assert_eq!(said(&["-e", "A"]), kept);
+    assert_eq!(said(&["-e", "where(col > 9, A[1], nodata)", "--nodata", "-5"]), kept);
+    assert_eq!(said(&["--op", "focal(mean, 3)"]), kept);
+    assert_eq!(said(&["-e", "A", "--cog"]), kept);
+    // Values are others then, or another thing.
+    let silent = |items: &Value| items.as_object().is_none_or(serde_json::Map::is_empty);
+    for options in [&["-e", "A", "--unscale"][..], &["-e", "A * 2"]] {
+        let [name, scale, offset, items] = said(options);
+        assert!(name.is_null() && scale.is_null() && offset.is_null() && silent(&items), "{items}");
+    }
+    assert_eq!(said(&["-e", "other=A"])[0], "other");
+    assert!(silent(&said(&["-e", "A", "--nomd"])[3]));
+}
+
+#[test]
+fn a_fourth_band_of_bytes_is_no_opacity_unless_it_was() {
+    let dir = scratch();
+    let out = dir.path().join("out.tif");
+    let colours = |input: &str, options: &[&str]| {
+        calc(&[&testdata(input)], &out, &[options, &["--overwrite"]].concat());
+        let info = info(&out);
+        let bands = info["bands"].as_array().expect("bands");
+        let names: Vec<_> = bands.iter().map(|b| b["colorInterpretation"].as_str().unwrap_or("?")).collect();
+        names.join(" ")
+    };
+    let all = ["-e", "A[1]", "-e", "A[2]", "-e", "A[3]", "-e", "A[4]"];
+    let opacity = [&all[..], &["--nodata-policy", "ignore"]].concat();
+    assert_eq!(colours("rgba.tif", &opacity), "Red Green Blue Alpha");
+    for more in [&[][..], &["--cog"]] {
+        let computed = ["-e", "A[1]", "-e", "A[2]", "-e", "A[3]", "-e", "A > 9"];
+        assert_eq!(colours("rgb.tif", &[&computed, more].concat()), "Red Green Blue Undefined");
+        let other = ["-e", "A > 7", "-e", "A[2]", "-e", "A[3]", "-e", "A > 9"];
+        assert_eq!(colours("rgb.tif", &[&other, more].concat()), "Gray Undefined Undefined Undefined");
+    }
+    let relief = ["--op", "color_relief(viridis, min=200, max=900, alpha=yes)"];
+    assert_eq!(colours("dem.tif", &relief), "Red Green Blue Alpha");
+}
+
+#[test]
 fn a_band_keeps_its_pixels_when_it_is_only_copied() {
     let dir = scratch();
     for (file, gdal_type) in [

@@ -133,13 +133,10 @@ fn rejects_updates_that_cannot_be_made_and_leaves_the_set_as_it_was() {
         assert!(run.failure(code).contains(message), "{set:?}: {run:?}");
         assert!(std::fs::read(set).ok() == before, "{set:?}");
     }
-    let inverted = run([
-        "tile".as_ref(),
-        "--update-bbox".as_ref(),
-        "15,49,16,48".as_ref(),
-        rgb.as_os_str(),
-        png.as_os_str(),
-    ]);
-    assert!(inverted.failure(2).contains("--update-bbox"), "{inverted:?}");
+    for (extent, code) in [("15,49,16,48", 2), ("100,20,101,21", 3)] {
+        let args = ["tile", "--update-bbox", extent].map(std::ffi::OsStr::new);
+        let run = run(args.into_iter().chain([rgb.as_os_str(), png.as_os_str()]));
+        assert!(run.failure(code).contains("--update-bbox"), "{run:?}");
+    }
     updated(&jpg, &[&rgb], &["-f", "jpg", "--allow-generation-loss"]);
 }

@@ -84,13 +84,32 @@ fn what_inputs_say_of_themselves_is_carried_over_where_they_agree() {
         let mut line = Command::new("gdal_translate");
         succeed(line.args(["-q", "-mo", "SENSOR=eye"]).args(options).arg(testdata("dem.tif")).arg(at(name)));
     };
+    let say = |name: &str, items: &[(&str, &str)]| {
+        let update = gdal::GdalOpenFlags::GDAL_OF_UPDATE;
+        let options = gdal::DatasetOptions { open_flags: update, ..Default::default() };
+        let dataset = Dataset::open_ex(at(name), options).expect("opens");
+        let mut band = dataset.rasterband(1).expect("a band");
+        for (key, value) in items {
+            gdal::Metadata::set_metadata_item(&mut band, key, value, "").expect("set");
+        }
+        gdal::Metadata::set_description(&mut band, "height").expect("set");
+    };
     make("a.tif", &["-mo", "AREA_OR_POINT=Point", "-mo", "SCENE=1", "-a_scale", "0.5", "-a_offset", "3"]);
     make("b.tif", &["-mo", "AREA_OR_POINT=Point", "-mo", "SCENE=2", "-a_scale", "0.5"]);
+    say("a.tif", &[("WAVELENGTH", "450"), ("LONG_NAME", "of the ground"), ("STATISTICS_MAXIMUM", "9")]);
+    say("b.tif", &[("WAVELENGTH", "500"), ("LONG_NAME", "of the ground")]);
     let seen = |name: &str| -> Value {
         let text = succeed(Command::new("gdalinfo").arg("-json").arg(at(name)));
         let info: Value = serde_json::from_str(&text).expect("JSON");
         let band = &info["bands"][0];
-        serde_json::json!([info["metadata"][""], band["scale"], band["offset"], info["geoTransform"]])
+        let of_band = serde_json::json!([band["metadata"][""], band["description"]]);
+        serde_json::json!([
+            info["metadata"][""],
+            band["scale"],
+            band["offset"],
+            info["geoTransform"],
+            of_band
+        ])
     };
     for inputs in [&["a.tif"][..], &["a.tif", "b.tif"]] {
         let inputs: Vec<PathBuf> = inputs.iter().map(|name| at(name)).collect();
@@ -99,12 +118,13 @@ fn what_inputs_say_of_themselves_is_carried_over_where_they_agree() {
         gdalwarp(&inputs, &at("theirs.tif"), &["-t_srs", "EPSG:3857", "-cvmd", ""]);
         let (ours, theirs) = (seen("ours.tif"), seen("theirs.tif"));
         assert_eq!(ours[0]["SENSOR"], "eye");
-        assert_eq!([&ours[0], &ours[3]], [&theirs[0], &theirs[3]]);
+        assert_eq!(ours[4][0]["LONG_NAME"], "of the ground");
+        assert_eq!([&ours[0], &ours[3], &ours[4]], [&theirs[0], &theirs[3], &theirs[4]]);
         if inputs.len() == 1 {
             assert_eq!([&ours[1], &ours[2]], [&theirs[1], &theirs[2]]);
         }
     }
     warp(&[&at("a.tif")], &at("ours.tif"), &["-t_srs", "EPSG:3857", "--overwrite", "-nomd"]);
     let plain = seen("ours.tif");
-    assert!(plain[0]["SENSOR"].is_null() && plain[1].is_null(), "{plain}");
+    assert!(plain[0]["SENSOR"].is_null() && plain[1].is_null() && plain[4][0].is_null(), "{plain}");
 }

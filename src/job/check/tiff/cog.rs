@@ -2,17 +2,22 @@
 //! `rio cogeo validate`. Where the two differ, the stricter rule holds.
 
 use super::layout::Ghost;
-use crate::raster::probe::Layout;
+use crate::raster::probe::{Layout, Level};
 
 /// Where an image begins in the file: its directory, and the first block that is stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begin {
     pub directory: u64,
     pub data: Option<u64>,
+    /// Whether its blocks are tiles, which may be as wide as the image.
+    pub tiled: bool,
 }
 
 /// Largest raster without tiles and overviews.
 const SMALL: usize = 512;
+
+/// Widest tile that may be as wide as the image: GDAL takes wider ones for strips.
+const WIDEST: usize = 1024;
 
 /// Furthest place of the first directory, for a header of any kind before it.
 const FURTHEST: u64 = 300;
@@ -33,8 +38,12 @@ pub(super) fn judge(
     }
     let Some((main, overviews)) = layout.levels.split_first() else { return (errors, warnings) };
     let large = |size: crate::window::Size| size.width > SMALL || size.height > SMALL;
+    let strips = |number: usize, level: &Level| {
+        let tiled = begins.get(number).is_some_and(|begin| begin.tiled) && level.block.width <= WIDEST;
+        level.block.width == level.size.width && !tiled
+    };
     if large(main.size) {
-        if main.block.width == main.size.width {
+        if strips(0, main) {
             error(format!("it is larger than {SMALL} pixels and has strips, not tiles"));
         }
         if overviews.is_empty() {
@@ -62,7 +71,7 @@ pub(super) fn judge(
         } else if below == main.size {
             error(format!("overview {number} has as many pixels as the raster"));
         }
-        if large(below) && pair[1].block.width == below.width {
+        if large(below) && strips(number + 1, &pair[1]) {
             error(format!("overview {number} has strips, not tiles"));
         }
     }
@@ -94,7 +103,7 @@ pub(super) fn judge(
             ));
         }
     }
-    if let Some(Begin { directory, data: Some(data) }) = begins.last()
+    if let Some(Begin { directory, data: Some(data), .. }) = begins.last()
         && data < directory
     {
         let level = name(begins.len() - 1);
@@ -107,7 +116,6 @@ pub(super) fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raster::probe::Level;
     use crate::window::Size;
 
     fn layout(sizes: &[usize], block: usize) -> Layout {
@@ -129,7 +137,9 @@ mod tests {
     }
 
     fn begins(places: &[(u64, u64)]) -> Vec<Begin> {
-        places.iter().map(|(directory, data)| Begin { directory: *directory, data: Some(*data) }).collect()
+        let begin =
+            |(directory, data): &(u64, u64)| Begin { directory: *directory, data: Some(*data), tiled: false };
+        places.iter().map(begin).collect()
     }
 
     fn errors(layout: &Layout, places: &[(u64, u64)]) -> Vec<String> {
@@ -153,7 +163,11 @@ mod tests {
 
     #[test]
     fn large_rasters_need_tiles_and_should_have_overviews() {
-        assert!(errors(&layout(&[600, 300], 600), &[(8, 500), (100, 400)])[0].contains("strips"));
+        let wide = layout(&[600, 300], 600);
+        assert!(errors(&wide, &[(8, 500), (100, 400)])[0].contains("strips"));
+        let tiled = |begin| Begin { tiled: true, ..begin };
+        let tiles: Vec<Begin> = begins(&[(8, 500), (100, 400)]).into_iter().map(tiled).collect();
+        assert_eq!(judge(&wide, &tiles, false, None, &[]).0, [""; 0]);
         let (errors, warnings) = judge(&layout(&[600], 256), &begins(&[(8, 500)]), false, None, &[]);
         assert!(errors.is_empty() && warnings[0].contains("no overviews"));
         assert!(judge(&layout(&[512], 512), &begins(&[(8, 500)]), false, None, &[]).1.is_empty());

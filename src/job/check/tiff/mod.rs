@@ -169,9 +169,10 @@ fn judge(
     let ghost = layout::ghost(tiff);
     let broken = ghost.as_ref().map_or_else(Vec::new, |ghost| broken_promises(tiff, ghost, images, layout));
     let begin = |level: &Level| {
-        let image = of_level(images, level).and_then(|n| images[n].1.as_ref());
-        let data = image.and_then(Extents::first).map(|extent| extent.offset);
-        level.ifd.map(|directory| Begin { directory, data })
+        let image = of_level(images, level).map(|n| &images[n]);
+        let data = image.and_then(|(_, extents)| extents.as_ref()?.first()).map(|extent| extent.offset);
+        let tiled = image.is_some_and(|(directory, _)| directory.tiled);
+        level.ifd.map(|directory| Begin { directory, data, tiled })
     };
     let begins: Vec<Begin> = layout.levels.iter().filter_map(begin).collect();
     let (errors, warnings) = cog::judge(layout, &begins, tiff.big, ghost.as_ref(), &broken);

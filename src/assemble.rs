@@ -6,6 +6,8 @@
 //! into space that is reserved beforehand) regions go to the disk side by side, are copied once less, and leave the
 //! cache to others. Where the system refuses that, the same regions are written through the cache.
 
+mod runs;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -14,7 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::pipeline::{Cause, side_by_side};
-use crate::sink::target::failed;
+use crate::target::failed;
+pub(crate) use runs::{assemble_runs, runs};
 
 /// Bytes of a region.
 const REGION: usize = 1 << 20;
@@ -26,7 +29,7 @@ const ALIGNMENT: usize = 4096;
 const MOST_THREADS: usize = 32;
 
 /// A file to be.
-pub(super) trait Layout: Sync {
+pub(crate) trait Layout: Sync {
     /// Its size in bytes.
     fn size(&self) -> u64;
 
@@ -42,13 +45,13 @@ pub(super) trait Layout: Sync {
 ///
 /// # Errors
 /// [`Error::Output`] when the disk refuses, and those of the layout.
-pub(super) fn assemble(file: &File, path: &Path, layout: &impl Layout, threads: usize) -> Result<()> {
+pub(crate) fn assemble(file: &File, path: &Path, layout: &impl Layout, threads: usize) -> Result<()> {
     let refused = |e: io::Error| failed(path, "cannot be written", &e);
     let size = layout.size();
     let regions = size.div_ceil(REGION as u64);
     let padded = size.next_multiple_of(ALIGNMENT as u64);
     reserve(file, padded).map_err(refused)?;
-    let output = Output { file, direct: direct(path), directly: AtomicBool::new(true) };
+    let output = Output::new(file, direct(path));
     let start = || (Buffer::new(), Vec::new());
     let fill = |(buffer, spare): &mut (Buffer, Vec<u8>), region: u64| {
         let at = region * REGION as u64;
@@ -103,7 +106,24 @@ struct Output<'a> {
     directly: AtomicBool,
 }
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    fn new(file: &'a File, direct: Option<File>) -> Self {
+        Self { file, direct, directly: AtomicBool::new(true) }
+    }
+
+    /// Whether what is written should be whole pages.
+    fn is_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
+    /// Writes a page from wherever it lies in memory.
+    fn write_aligned(&self, page: &[u8], at: u64) -> io::Result<()> {
+        let mut buffer = vec![0; page.len() + ALIGNMENT];
+        let start = align(&buffer);
+        buffer[start..start + page.len()].copy_from_slice(page);
+        self.write(&buffer[start..start + page.len()], at)
+    }
+
     fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         let mut written = 0;
         if let Some(file) = &self.direct
@@ -131,7 +151,7 @@ struct Buffer {
 impl Buffer {
     fn new() -> Self {
         let bytes = vec![0; REGION + ALIGNMENT];
-        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        let start = align(&bytes);
         Self { bytes, start }
     }
 
@@ -140,9 +160,14 @@ impl Buffer {
     }
 }
 
+/// Where the first page of some memory begins.
+fn align(bytes: &[u8]) -> usize {
+    bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT)
+}
+
 /// The part of `bytes`, which begin at offset `at` of a file, that belongs to `len` bytes at `from`: its range in
 /// `bytes`, and how many of the `len` lie before it. `None` when there is no such part.
-pub(super) fn overlap(
+pub(crate) fn overlap(
     at: u64,
     bytes: usize,
     from: u64,
@@ -154,7 +179,7 @@ pub(super) fn overlap(
 }
 
 /// Copies what belongs into `bytes` of a piece of the file.
-pub(super) fn copy_piece(at: u64, bytes: &mut [u8], from: u64, piece: &[u8]) {
+pub(crate) fn copy_piece(at: u64, bytes: &mut [u8], from: u64, piece: &[u8]) {
     if let Some((range, skip)) = overlap(at, bytes.len(), from, piece.len()) {
         let len = range.len();
         bytes[range].copy_from_slice(&piece[skip..skip + len]);
