@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     };
     match relief(input.as_ref(), output.as_ref()) {
         Ok(report) => {
-            println!("{} windows in {:.2} s", report.windows, report.seconds);
+            println!("{} windows in {:.2} s", report.windows, report.effort.seconds);
             ExitCode::SUCCESS
         }
         Err(error) => {

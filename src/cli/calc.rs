@@ -8,24 +8,21 @@ use clap::Args;
 use serde::Serialize;
 use tileloom::block::SampleType;
 use tileloom::expr::{FUNCTIONS, check_name};
-use tileloom::job::calc::output::gdal_name;
 use tileloom::job::calc::{
     Budget, CalcInput, CalcJob, Nodata, NodataPolicy, OverviewChoice, Plan, Report, dry_run, run as run_job,
 };
 use tileloom::op::{Call, Edge, Table};
-use tileloom::pipeline::Monitor;
 use tileloom::raster::{SourceSpec, SrcNodata, inputs};
 use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
 use tileloom::{Error, Result};
 
+use super::CommonArgs;
 use super::cog;
 use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
 use super::parse;
-use super::progress::Progress;
-use super::tile::size;
-use super::{CommonArgs, json, note, print, signals};
+use super::session::{effort, lines, size, watch};
 
 const EXAMPLES: &str = "\
 Expressions, from loose to tight: c ? a : b, or, and, not, < <= > >= == !=, |, &, << >>, + -, * / // %, - ! ~, **; also || and &&.
@@ -357,25 +354,12 @@ pub fn run(args: &CalcArgs) -> Result<()> {
     if args.dry_run {
         let plan = dry_run(&job)?;
         let preview = Preview::new(&job, &plan);
-        return print(&if args.common.json { json(&preview)? } else { preview.text() });
+        return args.common.show(&preview, || preview.text());
     }
-    let monitor = Monitor::new();
-    signals::cancel_on_signal(&monitor);
-    let mode = args.machine.mode(args.common.quiet);
-    let mut display = None;
-    let result = run_job(&job, &monitor, |plan, total| {
-        if !args.common.quiet {
-            plan.notes.iter().for_each(|text| note(&format!("note: {text}")));
-        }
-        display = Some(Progress::start(mode, &monitor, total));
-    });
-    drop(display);
-    let report = result?;
-    if args.common.json {
-        print(&json(&report)?)?;
-    } else if !args.common.quiet {
-        print(&text(&report, args.machine.stats))?;
-    }
+    let report = watch(&args.common, &args.machine, |monitor, planned| {
+        run_job(&job, monitor, |plan, total| planned(&plan.notes, total))
+    })?;
+    args.common.report(&report, || text(&report, args.machine.stats))?;
     faults::tell(&report.skipped, args.common.quiet)
 }
 
@@ -411,7 +395,7 @@ impl<'a> Preview<'a> {
             format: &plan.storage.driver,
             creation_options: &plan.storage.options,
             size: [size.width, size.height],
-            sample_type: gdal_name(plan.form.sample_type),
+            sample_type: plan.form.sample_type.gdal_name(),
             nodata: plan.form.nodata,
             bands: plan.band_names.clone(),
             crs: plan.grid.georeferencing.crs.as_deref(),
@@ -458,7 +442,7 @@ impl<'a> Preview<'a> {
             self.threads,
             self.readers
         );
-        guesses(&mut t, self.guesses);
+        lines(&mut t, "chosen", self.guesses);
         for text in self.notes {
             let _ = writeln!(t, "note: {text}");
         }
@@ -468,12 +452,6 @@ impl<'a> Preview<'a> {
 
 fn nodata_text(value: Option<f64>) -> String {
     value.map_or_else(String::new, |v| format!(", nodata {v}"))
-}
-
-fn guesses(t: &mut String, guesses: &[String]) {
-    for guess in guesses {
-        let _ = writeln!(t, "chosen: {guess}");
-    }
 }
 
 fn text(report: &Report, stats: bool) -> String {
@@ -495,17 +473,9 @@ fn text(report: &Report, stats: bool) -> String {
         let share = band.missing as f64 / area * 100.0;
         let _ = writeln!(t, "band {}{name}: {} pixels without data ({share:.2} %)", number + 1, band.missing);
     }
-    guesses(&mut t, &report.guesses);
-    for warning in &report.warnings {
-        let _ = writeln!(t, "warning: {warning}");
-    }
-    let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
-    if stats {
-        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
-        let _ = writeln!(t, "{}", report.stats);
-    } else {
-        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
-    }
+    lines(&mut t, "chosen", &report.guesses);
+    lines(&mut t, "warning", &report.warnings);
+    effort(&mut t, &report.effort, stats);
     t
 }
 

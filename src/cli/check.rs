@@ -14,7 +14,8 @@ use tileloom::{Error, Result};
 
 use super::machine::MachineArgs;
 use super::progress::Progress;
-use super::tile::{scheme, size};
+use super::session::size;
+use super::tile::scheme;
 use super::{CommonArgs, grid, json, print, signals};
 
 /// Options of `check`, as they are written.

@@ -5,19 +5,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tileloom::job::calc::output::{COG, gdal_name};
+use tileloom::job::calc::output::COG;
 use tileloom::job::cog::{Budget, CogJob, CogOptions, Nodata, Plan, Report, Stored, dry_run, run as run_job};
-use tileloom::pipeline::Monitor;
 use tileloom::raster::{SourceSpec, inputs};
 use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
 use tileloom::{Error, Result};
 
+use super::CommonArgs;
 use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
-use super::progress::Progress;
-use super::tile::size;
-use super::{CommonArgs, json, note, print, signals};
+use super::session::{effort, lines, size, watch};
 
 const HELP: &str = "\
 Creation options (--co), by the names of GDAL's COG driver:
@@ -213,25 +211,12 @@ pub fn run(args: &CogArgs) -> Result<()> {
     if args.dry_run {
         let plan = dry_run(&job)?;
         let preview = Preview::new(&job, &plan);
-        return print(&if args.common.json { json(&preview)? } else { preview.text() });
+        return args.common.show(&preview, || preview.text());
     }
-    let monitor = Monitor::new();
-    signals::cancel_on_signal(&monitor);
-    let mode = args.machine.mode(args.common.quiet);
-    let mut display = None;
-    let result = run_job(&job, &monitor, |plan, total| {
-        if !args.common.quiet {
-            plan.notes.iter().for_each(|text| note(&format!("note: {text}")));
-        }
-        display = Some(Progress::start(mode, &monitor, total));
-    });
-    drop(display);
-    let report = result?;
-    if args.common.json {
-        print(&json(&report)?)?;
-    } else if !args.common.quiet {
-        print(&text(&report, args.machine.stats))?;
-    }
+    let report = watch(&args.common, &args.machine, |monitor, planned| {
+        run_job(&job, monitor, |plan, total| planned(&plan.notes, total))
+    })?;
+    args.common.report(&report, || text(&report, args.machine.stats))?;
     faults::tell(&report.skipped, args.common.quiet)
 }
 
@@ -265,7 +250,7 @@ impl<'a> Preview<'a> {
             output: &job.target.path,
             size: sides[0],
             bands: plan.bands(),
-            sample_type: gdal_name(plan.sample_type()),
+            sample_type: plan.sample_type().gdal_name(),
             overviews: sides[1..].to_vec(),
             overview_resampling: plan.overview_resampling.name(),
             block: plan.block,
@@ -302,7 +287,8 @@ impl<'a> Preview<'a> {
             self.threads,
             self.readers
         );
-        told(&mut t, self.guesses, self.notes);
+        lines(&mut t, "chosen", self.guesses);
+        lines(&mut t, "note", self.notes);
         t
     }
 }
@@ -316,15 +302,6 @@ fn overviews(t: &mut String, sizes: &[[usize; 2]], method: &str) {
     let _ = writeln!(t, "overviews {} by {method}", sizes.join(", "));
 }
 
-fn told(t: &mut String, guesses: &[String], notes: &[String]) {
-    for guess in guesses {
-        let _ = writeln!(t, "chosen: {guess}");
-    }
-    for text in notes {
-        let _ = writeln!(t, "note: {text}");
-    }
-}
-
 fn text(report: &Report, stats: bool) -> String {
     let mut t = String::new();
     let [width, height] = report.size;
@@ -334,18 +311,12 @@ fn text(report: &Report, stats: bool) -> String {
         report.output.display(),
         report.bands,
         report.sample_type,
-        if report.mask { ", a mask" } else { "" },
+        if report.stored.mask { ", a mask" } else { "" },
         size(report.bytes)
     );
-    overviews(&mut t, &report.overviews, report.overview_resampling);
-    left_out(&mut t, report.empty, report.blocks);
-    told(&mut t, &report.guesses, &[]);
-    let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
-    if stats {
-        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
-        let _ = writeln!(t, "{}", report.stats);
-    } else {
-        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
-    }
+    overviews(&mut t, &report.stored.overviews, report.stored.overview_resampling);
+    left_out(&mut t, report.stored.empty, report.stored.blocks);
+    lines(&mut t, "chosen", &report.guesses);
+    effort(&mut t, &report.effort, stats);
     t
 }

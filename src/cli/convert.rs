@@ -13,7 +13,8 @@ use tileloom::tileset::{LayerKind, Scheme};
 
 use super::machine::MachineArgs;
 use super::progress::Progress;
-use super::tile::{scheme, size};
+use super::session::size;
+use super::tile::scheme;
 use super::{grid, json, parse, print, signals};
 
 /// Options of `convert`, as they are written.

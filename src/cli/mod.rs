@@ -13,6 +13,7 @@ mod ops;
 mod parse;
 mod picture;
 mod progress;
+mod session;
 mod shards;
 mod signals;
 mod split;

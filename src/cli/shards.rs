@@ -15,7 +15,7 @@ use tileloom::raster::losses::Skipped;
 use tileloom::{Error, Result};
 
 use super::progress::{Mode, Progress};
-use super::tile::size;
+use super::session::size;
 use super::{Cli, Command, CommonArgs, json, note, print, signals};
 
 /// Variables in which engines tell a job the number of its part, counted from 0.

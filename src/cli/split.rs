@@ -9,7 +9,6 @@ use tileloom::job::split::{
     Budget, Dealing, Edges, Extent, Format, IndexKind, LayerReport, Plan, Report, SplitInput, SplitJob,
     Subset, dry_run, index_kinds, layer_reports, partition, run as run_job,
 };
-use tileloom::pipeline::Monitor;
 use tileloom::raster::cutline::CutlineSpec;
 use tileloom::raster::{SourceSpec, SrcNodata};
 use tileloom::resampling::Resampling;
@@ -19,9 +18,8 @@ use tileloom::{Error, Result};
 
 use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
-use super::progress::Progress;
-use super::tile::size;
-use super::{CommonArgs, json, note, parse, print, signals};
+use super::session::{effort, lines, size, watch};
+use super::{CommonArgs, parse};
 
 const EXAMPLES: &str = "\
 Several INPUTs, and labels, are taken from the same place at once: their chips have the same name, each input has a folder of its own. \
@@ -294,25 +292,12 @@ pub fn run(args: &SplitArgs) -> Result<()> {
     if args.dry_run {
         let plan = dry_run(&job)?;
         let preview = Preview::new(&job, &plan);
-        return print(&if args.common.json { json(&preview)? } else { preview.text() });
+        return args.common.show(&preview, || preview.text());
     }
-    let monitor = Monitor::new();
-    signals::cancel_on_signal(&monitor);
-    let mode = args.machine.mode(args.common.quiet);
-    let mut display = None;
-    let result = run_job(&job, &monitor, |plan, total| {
-        if !args.common.quiet {
-            plan.notes.iter().for_each(|text| note(&format!("note: {text}")));
-        }
-        display = Some(Progress::start(mode, &monitor, total));
-    });
-    drop(display);
-    let report = result?;
-    if args.common.json {
-        print(&json(&report)?)?;
-    } else if !args.common.quiet {
-        print(&text(&report, args.machine.stats))?;
-    }
+    let report = watch(&args.common, &args.machine, |monitor, planned| {
+        run_job(&job, monitor, |plan, total| planned(&plan.notes, total))
+    })?;
+    args.common.report(&report, || text(&report, args.machine.stats))?;
     faults::tell(&report.lost, args.common.quiet)
 }
 
@@ -393,12 +378,6 @@ fn inputs(t: &mut String, all: &[LayerReport]) {
     }
 }
 
-fn lines(t: &mut String, what: &str, texts: &[String]) {
-    for text in texts {
-        let _ = writeln!(t, "{what}: {text}");
-    }
-}
-
 fn text(report: &Report, stats: bool) -> String {
     let mut t = String::new();
     let [width, height] = report.size;
@@ -426,13 +405,7 @@ fn text(report: &Report, stats: bool) -> String {
         let _ = writeln!(t, "{} places left out that lie in squares of several subsets", report.astride);
     }
     lines(&mut t, "chosen", &report.guesses);
-    let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
-    if stats {
-        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
-        let _ = writeln!(t, "{}", report.stats);
-    } else {
-        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
-    }
+    effort(&mut t, &report.effort, stats);
     t
 }
 

@@ -8,7 +8,6 @@ use serde::Serialize;
 use tileloom::job::tile::{
     Budget, Estimate, Labels, Overlap, Plan, Report, TileJob, dry_run, run as run_job,
 };
-use tileloom::pipeline::Monitor;
 use tileloom::raster::{SourceSpec, inputs};
 use tileloom::resampling::Resampling;
 use tileloom::sink::Target;
@@ -22,10 +21,10 @@ use super::grid::GridArgs;
 use super::machine::MachineArgs;
 use super::parse;
 use super::picture::PictureArgs;
-use super::progress::Progress;
+use super::session::{effort, lines, size, watch};
 use super::terrain::TerrainArgs;
 use super::validity::ValidityArgs;
-use super::{CommonArgs, json, note, print, signals};
+use super::{CommonArgs, note};
 
 /// Options of `tile`, as they are written.
 #[derive(Debug, Args)]
@@ -258,24 +257,21 @@ pub fn run(args: &TileArgs) -> Result<()> {
     if args.dry_run {
         let (plan, estimate) = dry_run(&job)?;
         let preview = Preview::new(&job, &plan, estimate);
-        return print(&if args.common.json { json(&preview)? } else { preview.text() });
+        return args.common.show(&preview, || preview.text());
     }
-    let monitor = Monitor::new();
-    signals::cancel_on_signal(&monitor);
-    let mode = args.machine.mode(args.common.quiet);
-    let mut display = None;
-    let result = run_job(&job, &monitor, |_, total| display = Some(Progress::start(mode, &monitor, total)));
-    let begun = display.take().is_some();
+    let mut begun = false;
+    let result = watch(&args.common, &args.machine, |monitor, planned| {
+        run_job(&job, monitor, |_, total| {
+            begun = true;
+            planned(&[], total);
+        })
+    });
     let report = result.inspect_err(|_| {
         if begun && job.resume && job.target.is_unfinished() && !args.common.quiet {
             note("what is finished is kept: the same command goes on from there");
         }
     })?;
-    if args.common.json {
-        print(&json(&report)?)?;
-    } else if !args.common.quiet {
-        print(&text(&report, args.machine.stats))?;
-    }
+    args.common.report(&report, || text(&report, args.machine.stats))?;
     faults::tell(&report.skipped, args.common.quiet)
 }
 
@@ -335,7 +331,7 @@ impl<'a> Preview<'a> {
         let _ =
             writeln!(t, "{} of memory, {} threads, {} readers", size(all as u64), self.threads, self.readers);
         let _ = writeln!(t, "resampling {}, lower levels {}", self.resampling, self.overview_resampling);
-        guesses(&mut t, self.guesses);
+        lines(&mut t, "chosen", self.guesses);
         t
     }
 }
@@ -367,34 +363,8 @@ fn text(report: &Report, stats: bool) -> String {
     if let Some([west, south, east, north]) = report.bounds {
         let _ = writeln!(t, "bounds {west:.6},{south:.6},{east:.6},{north:.6}");
     }
-    guesses(&mut t, &report.guesses);
-    for warning in &report.warnings {
-        let _ = writeln!(t, "warning: {warning}");
-    }
-    let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
-    if stats {
-        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
-        let _ = writeln!(t, "{}", report.stats);
-        let times = report.decode_amplification;
-        let _ = writeln!(t, "decoded {} of source pixels, each block {times:.2} times", size(report.decoded));
-    } else {
-        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
-    }
+    lines(&mut t, "chosen", &report.guesses);
+    lines(&mut t, "warning", &report.warnings);
+    effort(&mut t, &report.effort, stats);
     t
-}
-
-fn guesses(t: &mut String, guesses: &[String]) {
-    for guess in guesses {
-        let _ = writeln!(t, "chosen: {guess}");
-    }
-}
-
-/// Bytes for people.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} bytes"),
-        10_000..10_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        10_000_000..10_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
 }

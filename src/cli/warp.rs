@@ -8,11 +8,10 @@ use serde::Serialize;
 use tileloom::block::SampleType;
 use tileloom::grid::Bounds;
 use tileloom::job::calc::Nodata;
-use tileloom::job::calc::output::{COG, gdal_name};
+use tileloom::job::calc::output::COG;
 use tileloom::job::warp::{
     Budget, GridRequest, Overlap, OverviewUse, Plan, Region, Report, WarpJob, dry_run, run as run_job,
 };
-use tileloom::pipeline::Monitor;
 use tileloom::raster::cutline::CutlineSpec;
 use tileloom::raster::{SourceSpec, SrcNodata, inputs};
 use tileloom::resampling::Resampling;
@@ -23,9 +22,8 @@ use super::calc::{item, nodata};
 use super::cog;
 use super::faults::{self, FaultArgs};
 use super::machine::MachineArgs;
-use super::progress::Progress;
-use super::tile::size;
-use super::{CommonArgs, json, note, parse, print, signals};
+use super::session::{effort, lines, size, watch};
+use super::{CommonArgs, parse};
 
 const EXAMPLES: &str = "\
 gdalwarp's own spellings are understood: -s_srs, -t_srs, -tr, -te, -te_srs, -ts, -tap, -ovr, -dstnodata, -srcnodata, -dstalpha, -cutline, -cl, -cwhere, \
@@ -277,25 +275,12 @@ pub fn run(args: &WarpArgs) -> Result<()> {
     if args.dry_run {
         let plan = dry_run(&job)?;
         let preview = Preview::new(&job, &plan);
-        return print(&if args.common.json { json(&preview)? } else { preview.text() });
+        return args.common.show(&preview, || preview.text());
     }
-    let monitor = Monitor::new();
-    signals::cancel_on_signal(&monitor);
-    let mode = args.machine.mode(args.common.quiet);
-    let mut display = None;
-    let result = run_job(&job, &monitor, |plan, total| {
-        if !args.common.quiet {
-            plan.notes.iter().for_each(|text| note(&format!("note: {text}")));
-        }
-        display = Some(Progress::start(mode, &monitor, total));
-    });
-    drop(display);
-    let report = result?;
-    if args.common.json {
-        print(&json(&report)?)?;
-    } else if !args.common.quiet {
-        print(&text(&report, args.machine.stats))?;
-    }
+    let report = watch(&args.common, &args.machine, |monitor, planned| {
+        run_job(&job, monitor, |plan, total| planned(&plan.notes, total))
+    })?;
+    args.common.report(&report, || text(&report, args.machine.stats))?;
     faults::tell(&report.skipped, args.common.quiet)
 }
 
@@ -335,7 +320,7 @@ impl<'a> Preview<'a> {
             creation_options: &plan.storage.options,
             size: [size.width, size.height],
             bands: plan.output_bands(),
-            sample_type: gdal_name(plan.sample_type),
+            sample_type: plan.sample_type.gdal_name(),
             nodata: plan.nodata,
             alpha: plan.alpha,
             crs: plan.grid.georeferencing.crs.as_deref(),
@@ -397,12 +382,6 @@ fn place_text(crs: Option<&str>, geotransform: Option<[f64; 6]>, [width, height]
     format!("CRS {crs}, pixels of {} × {}, edges {} {south} {east} {}", g[1], -g[5], g[0], g[3])
 }
 
-fn lines(t: &mut String, what: &str, texts: &[String]) {
-    for text in texts {
-        let _ = writeln!(t, "{what}: {text}");
-    }
-}
-
 fn text(report: &Report, stats: bool) -> String {
     let mut t = String::new();
     let [width, height] = report.size;
@@ -423,12 +402,6 @@ fn text(report: &Report, stats: bool) -> String {
     }
     lines(&mut t, "chosen", &report.guesses);
     lines(&mut t, "warning", &report.warnings);
-    let memory = report.peak_memory.map_or_else(String::new, |m| format!(", peak memory {}", size(m as u64)));
-    if stats {
-        let _ = writeln!(t, "{:.2} s{memory}", report.seconds);
-        let _ = writeln!(t, "{}", report.stats);
-    } else {
-        let _ = writeln!(t, "{:.2} s{memory}. {}", report.seconds, report.bottleneck);
-    }
+    effort(&mut t, &report.effort, stats);
     t
 }

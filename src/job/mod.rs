@@ -6,6 +6,7 @@ pub mod calc;
 pub mod check;
 pub mod cog;
 pub mod convert;
+pub mod effort;
 pub mod machine;
 pub mod parts;
 mod recent;

@@ -34,6 +34,7 @@ use super::parts::strips::Cloth;
 use super::room::{self, Need};
 use crate::block::SampleType;
 use crate::error::{Error, Result};
+use crate::job::effort::Effort;
 use crate::op::{Call, Edge};
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
 use crate::raster::chunks::ChunkCache;
@@ -287,7 +288,7 @@ pub fn run(job: &CalcJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         })?;
         (Written::from(done), stats)
     };
-    Ok(Report::new(job, &plan, written, &loom.tally(), stats, cache.decoded(), begun.elapsed()))
+    Ok(Report::new(job, &plan, written, &loom.tally(), Effort::new(stats, cache.decoded(), begun.elapsed())))
 }
 
 /// What it takes on the disk.

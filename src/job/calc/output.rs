@@ -23,11 +23,6 @@ const BLOCK: usize = 512;
 const INTEGERS: [SampleType; 5] =
     [SampleType::U8, SampleType::U16, SampleType::I16, SampleType::U32, SampleType::I32];
 
-/// GDAL's name of a sample type.
-pub fn gdal_name(sample_type: SampleType) -> &'static str {
-    sample_type.gdal_name()
-}
-
 /// The type and the value for no data of an output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Form {
@@ -104,7 +99,7 @@ fn spare(sample_type: SampleType, range: Range) -> f64 {
 /// A value for no data as a type holds it.
 fn held(value: f64, sample_type: SampleType) -> Result<f64> {
     for_sample_type!(sample_type, T => nodata_as::<T>(value).map(T::to_f64)).ok_or_else(|| {
-        let name = gdal_name(sample_type);
+        let name = sample_type.gdal_name();
         Error::Usage(format!(
             "--nodata {value}: {name} cannot hold it; give another value, or a type by --ot"
         ))
@@ -233,7 +228,7 @@ fn check_driver(name: &str, sample_type: SampleType) -> Result<String> {
     let driver = DriverManager::get_driver_by_name(known)
         .map_err(|_| usage("this GDAL was built without it".to_owned()))?;
     let says = |key: &str| driver.metadata_item(key, "").unwrap_or_default();
-    let type_name = gdal_name(sample_type);
+    let type_name = sample_type.gdal_name();
     // Before 3.7, signed bytes are a kind of bytes.
     let types = says("DMD_CREATIONDATATYPES");
     let holds = |name: &str| types.split_whitespace().any(|t| t == name);
@@ -265,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_type_holds_all_results_and_a_value_for_none() {
-        let form = |o: &[Output]| Form::new(&job(), o, false).map(|f| (gdal_name(f.sample_type), f.nodata));
+        let form = |o: &[Output]| Form::new(&job(), o, false).map(|f| (f.sample_type.gdal_name(), f.nodata));
         let one = |kind, low, high, may_miss| form(&[output(kind, low, high, may_miss)]).expect("a form");
         assert_eq!(one(Kind::Truth, 0.0, 1.0, true), ("Byte", Some(255.0)));
         assert_eq!(one(Kind::Truth, 0.0, 1.0, false), ("Byte", None));

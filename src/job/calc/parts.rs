@@ -11,10 +11,9 @@ use super::weave::{Loom, Tally};
 use super::{CalcInput, CalcJob, check, report};
 use crate::block::take;
 use crate::error::{Error, Result};
-use crate::job::calc::output::gdal_name;
+use crate::job::effort::Versions;
 use crate::job::parts::strips::{Strip, Strips, join as join_strips};
 use crate::job::parts::{Division, JoinedRaster, Made, blocks_file, same};
-use crate::job::tile::Versions;
 use crate::job::tile::identity::{Hash, add_inputs, fields};
 use crate::pipeline::Monitor;
 use crate::raster::SourceSpec;
@@ -162,7 +161,7 @@ pub fn join(job: &CalcJob, identity: &Identity, outputs: &[PathBuf]) -> Result<J
     Ok(JoinedRaster {
         size: [size.width, size.height],
         bands: plan.bands(),
-        sample_type: gdal_name(plan.form.sample_type),
+        sample_type: plan.form.sample_type.gdal_name(),
         bytes: written.bytes,
         above: 0,
         warnings: report::warnings(job, &plan, &loom.tally()),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::grid::{Grid, Placement};
 use super::ground::ground;
 use super::inputs::{self, Looked};
-use super::output::{Form, Storage, gdal_name};
+use super::output::{Form, Storage};
 use super::{CalcJob, NodataPolicy, OverviewChoice, budget, cog};
 use crate::block::SampleType;
 use crate::encode::Rgba;
@@ -225,7 +225,7 @@ impl Plan {
     fn guess(&mut self, job: &CalcJob) {
         let Form { sample_type, nodata } = self.form;
         if job.sample_type.is_none() {
-            self.guesses.push(format!("--ot {}", gdal_name(sample_type)));
+            self.guesses.push(format!("--ot {}", sample_type.gdal_name()));
         }
         if job.nodata == super::Nodata::Auto
             && let Some(value) = nodata

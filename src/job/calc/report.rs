@@ -1,20 +1,15 @@
 //! What a finished calculation has to say.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use super::output::gdal_name;
 use super::plan::{Plan, kind_name};
 use super::weave::Tally;
 use super::{CalcJob, Nodata};
 use crate::job::cog::Stored;
-use crate::job::machine;
-use crate::job::tile::Versions;
+use crate::job::effort::Effort;
 use crate::op::Call;
-use crate::pipeline::Stats;
-use crate::raster::chunks::Decoded;
 use crate::raster::losses::Skipped;
 use crate::raster::writer::WrittenRaster;
 
@@ -51,20 +46,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Windows of the inputs that could not be read, where that does not fail the run.
     pub skipped: Skipped,
-    /// Wall time, planning and finishing included.
-    pub seconds: f64,
-    /// Most bytes resident at a time; `None` where the system does not tell.
-    pub peak_memory: Option<usize>,
-    /// Bytes of source pixels that went through the shared cache.
-    pub decoded: u64,
-    /// How many times a source block in it was decoded on average.
-    pub decode_amplification: f64,
-    /// What held the run back.
-    pub bottleneck: String,
-    /// How busy each stage was.
-    pub stats: Stats,
-    /// Versions that decide the bytes.
-    pub versions: Versions,
+    /// What the run took.
+    #[serde(flatten)]
+    pub effort: Effort,
 }
 
 /// A band of the output.
@@ -100,20 +84,12 @@ impl From<WrittenRaster> for Written {
 }
 
 impl Report {
-    pub(super) fn new(
-        job: &CalcJob,
-        plan: &Plan,
-        written: Written,
-        tally: &[Tally],
-        stats: Stats,
-        decoded: Decoded,
-        elapsed: Duration,
-    ) -> Self {
+    pub(super) fn new(job: &CalcJob, plan: &Plan, written: Written, tally: &[Tally], effort: Effort) -> Self {
         Self {
             output: job.target.path.clone(),
             format: plan.storage.driver.clone(),
             size: [plan.grid.size.width, plan.grid.size.height],
-            sample_type: gdal_name(plan.form.sample_type),
+            sample_type: plan.form.sample_type.gdal_name(),
             nodata: plan.form.nodata,
             declares_nodata: plan.form.nodata.is_some(),
             bands: bands(job, plan, tally),
@@ -124,13 +100,7 @@ impl Report {
             notes: plan.notes.clone(),
             warnings: warnings(job, plan, tally),
             skipped: Skipped::of(job.inputs.iter().map(|input| &input.source)),
-            seconds: elapsed.as_secs_f64(),
-            peak_memory: machine::peak_memory(),
-            decoded: decoded.bytes,
-            decode_amplification: decoded.amplification(),
-            bottleneck: stats.bottleneck(),
-            stats,
-            versions: Versions::current(),
+            effort,
         }
     }
 }
@@ -159,7 +129,7 @@ pub(super) fn bands(job: &CalcJob, plan: &Plan, tally: &[Tally]) -> Vec<BandRepo
 /// What did not fit; with `--strict` these are errors.
 pub(super) fn misfits(plan: &Plan, tally: &[Tally]) -> Vec<String> {
     let mut all = Vec::new();
-    let sample_type = gdal_name(plan.form.sample_type);
+    let sample_type = plan.form.sample_type.gdal_name();
     for (number, t) in tally.iter().enumerate() {
         let band = if tally.len() == 1 { String::new() } else { format!("band {}: ", number + 1) };
         if t.clamped > 0 {

@@ -33,6 +33,7 @@ pub(super) use supply::Supply;
 use super::room;
 use crate::error::{Error, Result};
 use crate::grid::TileCoord;
+use crate::job::effort::Effort;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
@@ -152,7 +153,7 @@ pub fn run(job: &CogJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)) 
         Ok(Woven { writer, told: || Ok(statistics(&plan, &loom)) })
     })?;
     let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, &done, stats, cache.decoded(), begun.elapsed()))
+    Ok(Report::new(job, &plan, &done, Effort::new(stats, cache.decoded(), begun.elapsed())))
 }
 
 /// Makes a COG of pixels that are made on the way. `told` gives the statistics of its bands, unless they are computed here, or says why

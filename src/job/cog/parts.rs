@@ -9,9 +9,8 @@ use super::plan::{Budget, Plan};
 use super::weave::Loom;
 use super::{CogJob, Error, Result, statistics};
 use crate::grid::TileCoord;
-use crate::job::calc::output::gdal_name;
+use crate::job::effort::Versions;
 use crate::job::parts::{Division, JoinedRaster, Made, blocks_file, same};
-use crate::job::tile::Versions;
 use crate::job::tile::identity::{Hash, add_inputs, fields};
 use crate::job::tile::parts::along;
 use crate::parcel::Sealed;
@@ -153,7 +152,7 @@ pub fn join(job: &CogJob, identity: &Identity, outputs: &[PathBuf]) -> Result<Jo
     Ok(JoinedRaster {
         size: [size.width, size.height],
         bands: plan.bands(),
-        sample_type: gdal_name(plan.sample_type()),
+        sample_type: plan.sample_type().gdal_name(),
         bytes: written.bytes,
         above,
         warnings: Vec::new(),

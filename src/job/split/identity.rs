@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::SplitJob;
 use super::plan::Plan;
 use crate::error::Result;
-use crate::job::tile::Versions;
+use crate::job::effort::Versions;
 use crate::job::tile::identity::{described, fields, is_harmless};
 use crate::raster::SourceSpec;
 use crate::sink::Identity;

@@ -31,6 +31,7 @@ pub use plan::{Budget, Plan};
 pub use report::{LayerReport, Report, SubsetReport, layers as layer_reports};
 
 use crate::error::{Error, Result};
+use crate::job::effort::Effort;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
@@ -300,7 +301,7 @@ pub fn run(job: &SplitJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize)
         },
     )?;
     let Outcome { done, stats } = outcome;
-    Ok(Report::new(job, &plan, &done, stats, cache.decoded(), begun.elapsed()))
+    Ok(Report::new(job, &plan, &done, Effort::new(stats, cache.decoded(), begun.elapsed())))
 }
 
 /// Plans a job to say what it would do; reads no pixels and writes nothing.

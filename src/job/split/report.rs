@@ -1,18 +1,13 @@
 //! What a finished split has to say.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::SplitJob;
 use super::output::Done;
 use super::plan::Plan;
-use crate::job::calc::output::gdal_name;
-use crate::job::machine;
-use crate::job::tile::Versions;
-use crate::pipeline::Stats;
-use crate::raster::chunks::Decoded;
+use crate::job::effort::Effort;
 use crate::raster::losses::Skipped;
 
 /// What was made, and what it took.
@@ -47,20 +42,9 @@ pub struct Report {
     /// Windows of the inputs that could not be read, where that does not fail the run.
     #[serde(rename = "skipped_windows")]
     pub lost: Skipped,
-    /// Wall time, planning and finishing included.
-    pub seconds: f64,
-    /// Most bytes resident at a time; `None` where the system does not tell.
-    pub peak_memory: Option<usize>,
-    /// Bytes of source pixels that went through the shared cache.
-    pub decoded: u64,
-    /// How many times a source block in it was decoded on average.
-    pub decode_amplification: f64,
-    /// What held the run back.
-    pub bottleneck: String,
-    /// How busy each stage was.
-    pub stats: Stats,
-    /// Versions that decide the bytes.
-    pub versions: Versions,
+    /// What the run took.
+    #[serde(flatten)]
+    pub effort: Effort,
 }
 
 /// An input and its chips.
@@ -98,20 +82,13 @@ pub fn layers(plan: &Plan) -> Vec<LayerReport> {
         format: l.driver().to_owned(),
         options: l.options().to_vec(),
         bands: l.bands(),
-        sample_type: gdal_name(l.sample_type()),
+        sample_type: l.sample_type().gdal_name(),
     };
     plan.layers.iter().map(one).collect()
 }
 
 impl Report {
-    pub(super) fn new(
-        job: &SplitJob,
-        plan: &Plan,
-        done: &Done,
-        stats: Stats,
-        decoded: Decoded,
-        elapsed: Duration,
-    ) -> Self {
+    pub(super) fn new(job: &SplitJob, plan: &Plan, done: &Done, effort: Effort) -> Self {
         let largest = plan.largest();
         let subsets = plan.subsets.iter().zip(&done.subsets);
         Self {
@@ -129,13 +106,7 @@ impl Report {
             guesses: plan.guesses.clone(),
             notes: plan.notes.clone(),
             lost: Skipped::of(job.inputs.iter().map(|input| &input.source)),
-            seconds: elapsed.as_secs_f64(),
-            peak_memory: machine::peak_memory(),
-            decoded: decoded.bytes,
-            decode_amplification: decoded.amplification(),
-            bottleneck: stats.bottleneck(),
-            stats,
-            versions: Versions::current(),
+            effort,
         }
     }
 }

@@ -12,9 +12,9 @@ use std::time::UNIX_EPOCH;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::plan::{Budget, Plan};
-use super::report::Versions;
 use super::{TileJob, survey};
 use crate::error::Result;
+use crate::job::effort::Versions;
 use crate::raster::{SourceSpec, served};
 use crate::sink::{Identity, Target};
 

@@ -36,13 +36,14 @@ use std::time::Instant;
 pub use budget::GDAL_CACHE;
 pub use estimate::Estimate;
 pub use plan::{Budget, Plan};
-pub use report::{Report, Versions};
+pub use report::Report;
 
 use crate::encode::png::PngOptions;
 use crate::encode::values::ValueEncoder;
 use crate::encode::{EncoderOptions, TileEncoder, TileFormat};
 use crate::error::{Error, Result};
 use crate::grid::{Bounds, Grid, MAX_ZOOM, TileCoord, TileMatrixSet};
+use crate::job::effort::Effort;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome};
 use crate::raster::SourceSpec;
 use crate::raster::chunks::ChunkCache;
@@ -541,7 +542,8 @@ pub fn run(job: &TileJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         },
     )?;
     let Outcome { done, stats } = outcome;
-    let mut report = Report::new(job, &plan, kind, &done, stats, cache.decoded(), begun.elapsed());
+    let mut report =
+        Report::new(job, &plan, kind, &done, Effort::new(stats, cache.decoded(), begun.elapsed()));
     report.resumed = resumed;
     report.copied = others;
     report.empty = plan.counts().values().sum::<u64>().saturating_sub(done.tiles.saturating_sub(others));

@@ -1,14 +1,11 @@
 //! What a finished tile job has to say.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{Plan, TileJob};
-use crate::job::machine;
-use crate::pipeline::Stats;
-use crate::raster::chunks::Decoded;
+use crate::job::effort::Effort;
 use crate::raster::losses::Skipped;
 use crate::sink::{OutputKind, Written};
 
@@ -43,36 +40,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Windows of the inputs that could not be read, where that does not fail the run.
     pub skipped: Skipped,
-    /// Wall time, planning and finishing included.
-    pub seconds: f64,
-    /// Most bytes resident at a time; `None` where the system does not tell.
-    pub peak_memory: Option<usize>,
-    /// Bytes of source pixels decoded.
-    pub decoded: u64,
-    /// How many times a source block was decoded on average.
-    pub decode_amplification: f64,
-    /// What held the run back.
-    pub bottleneck: String,
-    /// How busy each stage was.
-    pub stats: Stats,
-    /// Versions that decide the bytes.
-    pub versions: Versions,
-}
-
-/// Versions of what the tiles were made with.
-#[derive(Debug, Clone, Serialize)]
-pub struct Versions {
-    /// tileloom.
-    pub tileloom: &'static str,
-    /// GDAL, as it names itself.
-    pub gdal: String,
-}
-
-impl Versions {
-    /// Those of this program.
-    pub fn current() -> Self {
-        Self { tileloom: env!("CARGO_PKG_VERSION"), gdal: gdal::version::VersionInfo::release_name() }
-    }
+    /// What the run took.
+    #[serde(flatten)]
+    pub effort: Effort,
 }
 
 impl Report {
@@ -81,9 +51,7 @@ impl Report {
         plan: &Plan,
         kind: OutputKind,
         written: &Written,
-        stats: Stats,
-        decoded: Decoded,
-        elapsed: Duration,
+        effort: Effort,
     ) -> Self {
         let planned: u64 = plan.counts().values().sum();
         Self {
@@ -101,13 +69,7 @@ impl Report {
             guesses: plan.guesses.clone(),
             warnings: Vec::new(),
             skipped: Skipped::of(&job.inputs),
-            seconds: elapsed.as_secs_f64(),
-            peak_memory: machine::peak_memory(),
-            decoded: decoded.bytes,
-            decode_amplification: decoded.amplification(),
-            bottleneck: stats.bottleneck(),
-            stats,
-            versions: Versions::current(),
+            effort,
         }
     }
 }

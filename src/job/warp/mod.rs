@@ -31,6 +31,7 @@ use super::room::{self, Need};
 use crate::block::{Block, SampleType, Validity};
 use crate::error::{Error, Result};
 use crate::grid::Bounds;
+use crate::job::effort::Effort;
 use crate::pipeline::{self, Job, Limits, Monitor, Order, Outcome, try_one};
 use crate::raster::chunks::ChunkCache;
 use crate::raster::cutline::CutlineSpec;
@@ -307,7 +308,7 @@ pub fn run(job: &WarpJob, monitor: &Monitor, planned: impl FnOnce(&Plan, usize))
         })?;
         (Written::from(done), stats)
     };
-    Ok(Report::new(job, &plan, written, loom.tally(), stats, cache.decoded(), begun.elapsed()))
+    Ok(Report::new(job, &plan, written, loom.tally(), Effort::new(stats, cache.decoded(), begun.elapsed())))
 }
 
 /// What it takes on the disk.

@@ -10,10 +10,9 @@ use super::weave::Loom;
 use super::{GridRequest, WarpJob, report};
 use crate::block::take;
 use crate::error::{Error, Result};
-use crate::job::calc::output::gdal_name;
+use crate::job::effort::Versions;
 use crate::job::parts::strips::{Strip, Strips, join as join_strips};
 use crate::job::parts::{Division, JoinedRaster, Made, blocks_file, same};
-use crate::job::tile::Versions;
 use crate::job::tile::identity::{Hash, add_inputs, described, fields};
 use crate::pipeline::Monitor;
 use crate::raster::SourceSpec;
@@ -155,7 +154,7 @@ pub fn join(job: &WarpJob, identity: &Identity, outputs: &[PathBuf]) -> Result<J
     Ok(JoinedRaster {
         size: [size.width, size.height],
         bands: plan.output_bands(),
-        sample_type: gdal_name(plan.sample_type),
+        sample_type: plan.sample_type.gdal_name(),
         bytes: written.bytes,
         above: 0,
         warnings: report::warnings(&plan, loom.tally()),

@@ -9,7 +9,7 @@ use crate::grid::Bounds;
 use crate::job::apart::check_not_an_input;
 use crate::job::calc::Nodata;
 use crate::job::calc::grid::{Grid, Placement};
-use crate::job::calc::output::{COG, Storage, gdal_name};
+use crate::job::calc::output::{COG, Storage};
 use crate::job::cog::{Made, Read};
 use crate::job::tile::survey;
 use crate::raster::chunks::ChunkLayout;
@@ -200,7 +200,7 @@ impl Plan {
             return Err(Error::Usage(format!("--overviews: only a GTiff has them here, not {driver}")));
         }
         if job.sample_type.is_none() && kind.mixed {
-            guesses.push(format!("--ot {}", gdal_name(sample_type)));
+            guesses.push(format!("--ot {}", sample_type.gdal_name()));
         }
         if let (Nodata::Auto, Some(value)) = (job.nodata, nodata) {
             guesses.push(format!("--dst-nodata {value}"));
@@ -373,7 +373,7 @@ impl Kind {
             Nodata::None => Ok(None),
             Nodata::Auto => Ok(self.nodata.and_then(held)),
             Nodata::Value(value) => held(value).map(Some).ok_or_else(|| {
-                let name = gdal_name(sample_type);
+                let name = sample_type.gdal_name();
                 Error::Usage(format!(
                     "--dst-nodata {value}: {name} cannot hold it; give another value, or a type by --ot"
                 ))

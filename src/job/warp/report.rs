@@ -1,7 +1,6 @@
 //! What a finished warp has to say.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -9,12 +8,8 @@ use super::WarpJob;
 use super::finish::Counted;
 use super::plan::Plan;
 use crate::job::calc::Written;
-use crate::job::calc::output::gdal_name;
 use crate::job::cog::Stored;
-use crate::job::machine;
-use crate::job::tile::Versions;
-use crate::pipeline::Stats;
-use crate::raster::chunks::Decoded;
+use crate::job::effort::Effort;
 use crate::raster::losses::Skipped;
 
 /// What was made, and what it took.
@@ -60,20 +55,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Windows of the inputs that could not be read, where that does not fail the run.
     pub skipped: Skipped,
-    /// Wall time, planning and finishing included.
-    pub seconds: f64,
-    /// Most bytes resident at a time; `None` where the system does not tell.
-    pub peak_memory: Option<usize>,
-    /// Bytes of source pixels that went through the shared cache.
-    pub decoded: u64,
-    /// How many times a source block in it was decoded on average.
-    pub decode_amplification: f64,
-    /// What held the run back.
-    pub bottleneck: String,
-    /// How busy each stage was.
-    pub stats: Stats,
-    /// Versions that decide the bytes.
-    pub versions: Versions,
+    /// What the run took.
+    #[serde(flatten)]
+    pub effort: Effort,
 }
 
 impl Report {
@@ -82,9 +66,7 @@ impl Report {
         plan: &Plan,
         written: Written,
         counted: Counted,
-        stats: Stats,
-        decoded: Decoded,
-        elapsed: Duration,
+        effort: Effort,
     ) -> Self {
         Self {
             output: job.target.path.clone(),
@@ -93,7 +75,7 @@ impl Report {
             crs: plan.grid.georeferencing.crs.clone(),
             geotransform: plan.grid.geotransform(),
             bands: plan.output_bands(),
-            sample_type: gdal_name(plan.sample_type),
+            sample_type: plan.sample_type.gdal_name(),
             nodata: plan.nodata,
             declares_nodata: plan.nodata.is_some(),
             alpha: plan.alpha,
@@ -106,13 +88,7 @@ impl Report {
             notes: plan.notes.clone(),
             warnings: warnings(plan, counted),
             skipped: Skipped::of(&job.inputs),
-            seconds: elapsed.as_secs_f64(),
-            peak_memory: machine::peak_memory(),
-            decoded: decoded.bytes,
-            decode_amplification: decoded.amplification(),
-            bottleneck: stats.bottleneck(),
-            stats,
-            versions: Versions::current(),
+            effort,
         }
     }
 }
@@ -120,7 +96,7 @@ impl Report {
 /// What looks wrong with the result.
 pub(super) fn warnings(plan: &Plan, counted: Counted) -> Vec<String> {
     let mut all = Vec::new();
-    let name = gdal_name(plan.sample_type);
+    let name = plan.sample_type.gdal_name();
     if counted.clamped > 0 {
         all.push(format!("{} samples do not fit into {name} (--ot) and were clamped", counted.clamped));
     }
