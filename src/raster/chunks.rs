@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
-use crate::block::Block;
-use crate::error::Result;
+use super::source::Selection;
+use crate::block::{Assembly, Block};
+use crate::error::{Error, Result};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::window::{Size, Window};
 
@@ -141,6 +142,26 @@ impl ChunkCache {
     /// What was decoded so far.
     pub fn decoded(&self) -> Decoded {
         self.lock().decoded
+    }
+
+    /// A window of an input in its own pixels, put together from chunks. `read` decodes the window of a chunk, as [`ChunkCache::get`] has it.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn gather(
+        &self,
+        input: usize,
+        layout: &ChunkLayout,
+        selection: &Selection,
+        window: Window,
+        mut read: impl FnMut(Window, Option<Block>) -> Result<Block>,
+    ) -> Result<Block> {
+        let mut assembly = Assembly::new(window, selection.sample_type, selection.bands.len());
+        for (column, row) in layout.covering(&window) {
+            let key = ChunkKey { input, index: layout.index(column, row) };
+            assembly.add(&*self.get(key, |spare| read(layout.window(column, row), spare))?);
+        }
+        assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))
     }
 
     /// The chunk, from the cache or else through `load`, which may use the memory of a chunk that had to leave. While one

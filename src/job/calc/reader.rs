@@ -2,9 +2,9 @@
 
 use super::grid::{Placement, Way, to_degrees};
 use super::plan::{Layer, Plan};
-use crate::block::{Assembly, Block};
+use crate::block::Block;
 use crate::error::{Error, Result};
-use crate::raster::chunks::{ChunkCache, ChunkKey};
+use crate::raster::chunks::ChunkCache;
 use crate::raster::{Locator, Source, Workspace};
 use crate::warp::coords::{CoordGrid, Position, whole_cells};
 use crate::warp::kernel::halo;
@@ -103,18 +103,10 @@ impl<'a> CalcReader<'a> {
 
     /// A window of a layer in its own pixels, put together from shared chunks.
     fn gather(&mut self, number: usize, layer: &Layer, window: Window) -> Result<Block> {
-        let bands = layer.selection.bands.len();
-        let mut assembly = Assembly::new(window, layer.selection.sample_type, bands);
-        for (column, row) in layer.layout.covering(&window) {
-            let key = ChunkKey { input: number, index: layer.layout.index(column, row) };
-            let (sources, work) = (&mut self.sources, &mut self.work);
-            let chunk = self.cache.get(key, |spare| {
-                let source = source(sources, number, layer)?;
-                source.read_with(layer.layout.window(column, row), work, spare)
-            })?;
-            assembly.add(&chunk);
-        }
-        assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))
+        let (sources, work) = (&mut self.sources, &mut self.work);
+        self.cache.gather(number, &layer.layout, &layer.selection, window, |chunk, spare| {
+            source(sources, number, layer)?.read_with(chunk, work, spare)
+        })
     }
 
     /// What a layer on another grid has of a window.

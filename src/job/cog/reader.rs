@@ -3,7 +3,7 @@
 use super::plan::{Layer, Plan};
 use crate::block::{Assembly, Block, Sample, Validity, interleaved_slice_mut};
 use crate::error::{Error, Result};
-use crate::raster::chunks::{ChunkCache, ChunkKey};
+use crate::raster::chunks::ChunkCache;
 use crate::raster::{Source, Workspace};
 use crate::window::Window;
 
@@ -60,17 +60,10 @@ impl<'a> CogReader<'a> {
             let source = source(&mut self.sources, number, layer)?;
             return source.read_with(window, &mut self.work, None);
         }
-        let mut assembly = Assembly::new(window, layer.selection.sample_type, layer.selection.bands.len());
-        for (column, row) in layer.layout.covering(&window) {
-            let key = ChunkKey { input: number, index: layer.layout.index(column, row) };
-            let (sources, work) = (&mut self.sources, &mut self.work);
-            let chunk = self.cache.get(key, |spare| {
-                let source = source(sources, number, layer)?;
-                source.read_with(layer.layout.window(column, row), work, spare)
-            })?;
-            assembly.add(&chunk);
-        }
-        assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))
+        let (sources, work) = (&mut self.sources, &mut self.work);
+        self.cache.gather(number, &layer.layout, &layer.selection, window, |chunk, spare| {
+            source(sources, number, layer)?.read_with(chunk, work, spare)
+        })
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::inputs::Layer;
 use super::plan::Plan;
-use crate::block::{Assembly, Block};
+use crate::block::Block;
 use crate::error::{Error, Result};
 use crate::job::calc::grid::{Placement, Way};
-use crate::raster::chunks::{ChunkCache, ChunkKey};
+use crate::raster::chunks::ChunkCache;
 use crate::raster::{Source, Workspace};
 use crate::warp::coords::{CoordGrid, Position, whole_cells};
 use crate::warp::kernel::halo;
@@ -89,16 +89,10 @@ impl<'a> SplitReader<'a> {
 
     /// A window of an input in its own pixels, put together from shared chunks.
     fn gather(&mut self, k: usize, layer: &Layer, window: Window) -> Result<Block> {
-        let mut assembly = Assembly::new(window, layer.selection.sample_type, layer.selection.bands.len());
-        for (column, row) in layer.layout.covering(&window) {
-            let key = ChunkKey { input: k, index: layer.layout.index(column, row) };
-            let (sources, work) = (&mut self.sources, &mut self.work);
-            let chunk = self.cache.get(key, |spare| {
-                source(sources, k, layer)?.read_with(layer.layout.window(column, row), work, spare)
-            })?;
-            assembly.add(&chunk);
-        }
-        assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))
+        let (sources, work) = (&mut self.sources, &mut self.work);
+        self.cache.gather(k, &layer.layout, &layer.selection, window, |chunk, spare| {
+            source(sources, k, layer)?.read_with(chunk, work, spare)
+        })
     }
 
     /// What an input on another grid has of a window.

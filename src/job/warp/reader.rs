@@ -1,11 +1,11 @@
 //! The reading stage: for a window of the output, the pixels under it of all inputs.
 
 use super::plan::{Layer, Plan};
-use crate::block::{Assembly, Block};
+use crate::block::Block;
 use crate::error::{Error, Result};
 use crate::job::calc::grid::{Placement, Way};
 use crate::job::recent::Recent;
-use crate::raster::chunks::{ChunkCache, ChunkKey};
+use crate::raster::chunks::ChunkCache;
 use crate::raster::{Source, Workspace};
 use crate::resampling::Resampling;
 use crate::warp::coords::{CoordGrid, Position, whole_cells};
@@ -117,18 +117,10 @@ impl<'a> WarpReader<'a> {
 
     /// A window of an input in its own pixels, put together from shared chunks.
     fn gather(&mut self, number: usize, layer: &Layer, window: Window) -> Result<Block> {
-        let bands = layer.selection.bands.len();
-        let mut assembly = Assembly::new(window, layer.selection.sample_type, bands);
-        for (column, row) in layer.layout.covering(&window) {
-            let key = ChunkKey { input: number, index: layer.layout.index(column, row) };
-            let (sources, work) = (&mut self.sources, &mut self.work);
-            let chunk = self.cache.get(key, |spare| {
-                let source = sources.get(number, || open(layer))?;
-                source.read_with(layer.layout.window(column, row), work, spare)
-            })?;
-            assembly.add(&chunk);
-        }
-        assembly.finish().ok_or_else(|| Error::Internal(format!("chunks leave a gap in {window}")))
+        let (sources, work) = (&mut self.sources, &mut self.work);
+        self.cache.gather(number, &layer.layout, &layer.selection, window, |chunk, spare| {
+            sources.get(number, || open(layer))?.read_with(chunk, work, spare)
+        })
     }
 }
 
