@@ -139,6 +139,7 @@ impl DatasetWriter {
                 return Ok((dataset, None, Size::new(width, height), file));
             };
             dataset.close()?;
+            Sidecar::refuse(claim.partial(), &spec.driver)?;
             let packed = PackedFile::open(claim.partial(), packing, spec.ordered)?;
             Ok((Open(None), Some(packed), Size::new(width, height), file))
         };
@@ -449,6 +450,16 @@ impl Sidecar {
         name.push(".aux.xml");
         Self(name.into())
     }
+
+    /// An error if there is one, which is removed.
+    fn refuse(path: &Path, driver: &str) -> Result<(), String> {
+        if Self::of(path).0.exists() {
+            return Err(format!(
+                "the {driver} driver needs a second file beside it for what was asked of it"
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Sidecar {
@@ -540,10 +551,7 @@ fn verify(
     };
     let dataset = open()?;
     let found = checked(|| Description::of(&dataset, None))?;
-    if Sidecar::of(path).0.exists() {
-        let driver = &spec.driver;
-        return Err(format!("the {driver} driver needs a second file beside it for what was asked of it"));
-    }
+    Sidecar::refuse(path, &spec.driver)?;
     spec.compare(&found)?;
     if spec.verification == Verification::Structure {
         return Ok(());

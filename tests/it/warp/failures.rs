@@ -52,6 +52,17 @@ fn inputs_that_do_not_go_together_are_refused() {
 }
 
 #[test]
+fn a_crs_that_has_no_place_in_the_format_is_refused_before_anything_is_computed() {
+    let dir = scratch();
+    let out = dir.path().join("out.tif");
+    let rotated = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +R=6371229";
+    let run = attempt(&[&testdata("rgb.tif")], &out, &["-t_srs", rotated]);
+    let text = run.failure(4);
+    assert!(text.contains("cannot be created") && text.contains("second file"), "{run:?}");
+    assert!(names_in(dir.path()).is_empty(), "something was left");
+}
+
+#[test]
 fn what_stands_there_is_kept_unless_it_is_to_be_replaced() {
     let dir = scratch();
     let out = dir.path().join("out.tif");
