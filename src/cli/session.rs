@@ -36,7 +36,9 @@ pub fn watch<R>(
     let mut display = None;
     let mut planned = |notes: &[String], total: usize| {
         if !common.quiet {
-            notes.iter().for_each(|text| note(&format!("note: {text}")));
+            for text in notes {
+                note(&format!("note: {text}"));
+            }
         }
         display = Some(Progress::start(mode, &monitor, total));
     };
